@@ -1,0 +1,60 @@
+"""recsql: a recommender system that lives inside DuckDB.
+
+>>> import recsql
+>>> con = recsql.connect()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from recsql.version import __version__
+
+if TYPE_CHECKING:
+    from recsql.connection import connect, register, uninstall
+    from recsql.errors import (
+        BindError,
+        MissingExtraError,
+        NotBoundError,
+        NotTrainedError,
+        ParameterError,
+        RecsqlError,
+        StateError,
+        UnknownNameError,
+    )
+    from recsql.statements.bind import (
+        bind_impressions,
+        bind_interactions,
+        bind_items,
+        bind_users,
+    )
+
+_HOMES = {
+    "recsql.connection": ("connect", "register", "uninstall"),
+    "recsql.errors": (
+        "BindError",
+        "MissingExtraError",
+        "NotBoundError",
+        "NotTrainedError",
+        "ParameterError",
+        "RecsqlError",
+        "StateError",
+        "UnknownNameError",
+    ),
+    "recsql.statements.bind": ("bind_impressions", "bind_interactions", "bind_items", "bind_users"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'recsql' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,25 @@
+"""Pack rows into the Arrow arrays that SQL functions return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from recsql.headers import Field
+
+_TYPES = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "TIMESTAMP": pa.timestamp("us"),
+}
+
+
+def struct_list(rows: Sequence[Sequence[dict[str, Any]]], fields: Sequence[Field]) -> pa.Array:
+    """Give a list<struct> array: one list of rows for each call of the batch."""
+    struct = pa.struct([(field.name, _TYPES[field.type]) for field in fields])
+    return pa.array(rows, type=pa.list_(struct))

@@ -1,0 +1,1 @@
+"""The bundled sample: one year of order lines of an online retailer."""

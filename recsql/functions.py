@@ -1,0 +1,224 @@
+"""The SQL surface: Python functions registered in the instance, macros written in the file."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from recsql.data.bind import has_real_time, id_types, is_argument_bound, is_bound
+from recsql.database import Session, body, fill, literal, quote, sql_names, sql_text
+from recsql.errors import StateError
+from recsql.headers import Header, read_header
+from recsql.serving.instances import INSTANCE_FUNCTION, keep
+from recsql.settings import setting_int
+from recsql.store.schema import UNBOUND_TYPES, stored_prefix
+
+_REGISTRATION = threading.Lock()
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class PythonFunction:
+    """A Python function that SQL calls; ``make(key)`` gives the Arrow callable of an instance."""
+
+    name: str
+    parameters: tuple[str, ...]
+    returns: str
+    make: Callable[[str], Callable[..., Any]]
+
+
+def python_functions() -> list[PythonFunction]:
+    """Collect ``FUNCTIONS`` of every file of the udfs room."""
+    room = importlib.import_module("recsql.udfs")
+    found: list[PythonFunction] = []
+    for module in pkgutil.iter_modules(room.__path__):
+        found += importlib.import_module(f"recsql.udfs.{module.name}").FUNCTIONS
+    return found
+
+
+def add_python_functions(con: duckdb.DuckDBPyConnection, key: str) -> None:
+    """Register every Python function in the instance behind ``con``.
+
+    They belong to the instance and are never removed; the callables live as long as the
+    process, because DuckDB keeps calling them after the registering connection is closed.
+    """
+    with _REGISTRATION:
+        for function in [*python_functions(), _instance_function()]:
+            callable_ = function.make(key)
+            keep(callable_)
+            _register_one(con, function, callable_)
+
+
+def write_macros(session: Session) -> None:
+    """Write each macro whose text is not the stored one; inside the caller's transaction.
+
+    A function of a task that is not trained, or of a source that is not bound, becomes a macro
+    of the same columns that answers with the missing CALL.
+    """
+    values = template_values(session)
+    prefix = values["prefix"]
+    written = dict(session.rows("SELECT f.name, f.definition FROM recsql.functions AS f"))
+    missing = _missing(session)
+    for folder, schema, start in (("functions", "main", prefix), ("statements", "recsql", "")):
+        for name in sql_names(folder):
+            header = read_header(folder, name)
+            text = _macro_text(folder, header, values, missing)
+            if written.get(start + name) == text:
+                continue
+            session.execute(text)
+            session.execute("DELETE FROM recsql.functions AS f WHERE f.name = ?", [start + name])
+            session.execute(
+                "INSERT INTO recsql.functions VALUES (?, ?, ?, ?)",
+                [start + name, schema, header.kind == "TABLE", text],
+            )
+
+
+def macros_current(session: Session) -> bool:
+    """Tell whether every macro already has the text it should have."""
+    values, missing = template_values(session), _missing(session)
+    written = dict(session.rows("SELECT f.name, f.definition FROM recsql.functions AS f"))
+    return all(
+        written.get((values["prefix"] if folder == "functions" else "") + name)
+        == _macro_text(folder, read_header(folder, name), values, missing)
+        for folder in ("functions", "statements")
+        for name in sql_names(folder)
+    )
+
+
+def check_collisions(session: Session, prefix: str) -> None:
+    """Refuse to overwrite a macro that the user made."""
+    names = [prefix + name for name in sql_names("functions")]
+    clash = session.rows(
+        "SELECT f.function_name FROM duckdb_functions() AS f WHERE NOT f.internal "
+        "AND f.schema_name = 'main' AND f.database_name = current_database() "
+        "AND list_contains(?, f.function_name) ORDER BY 1",
+        [names],
+    )
+    if clash:
+        raise StateError(
+            f"The function name {clash[0][0]} must be free, got a macro of yours with that name. "
+            f"Register with another prefix: recsql.register(con, prefix='rec_')."
+        )
+
+
+def drop_macros(session: Session) -> None:
+    """Drop the macros that recsql wrote in the main schema."""
+    for name, schema, is_table in session.rows(
+        "SELECT f.name, f.schema_name, f.is_table FROM recsql.functions AS f"
+    ):
+        kind = "MACRO TABLE" if is_table else "MACRO"
+        session.execute(f"DROP {kind} IF EXISTS {quote(schema)}.{quote(name)}")
+
+
+def template_values(session: Session) -> dict[str, str]:
+    """Give the values that the macro texts are filled with."""
+    bound = is_bound(session, "interactions")
+    types = id_types(session) if bound else UNBOUND_TYPES
+    values = dict(types, prefix=stored_prefix(session))
+    values["depth"] = str(setting_int(session, "stored_depth"))
+    values["real_time"] = str(bound and has_real_time(session)).lower()
+    values["has_ts"] = str(bound and is_argument_bound(session, "interactions", "ts")).lower()
+    incumbents = dict(
+        session.rows("SELECT m.task, m.algorithm FROM recsql.models AS m WHERE m.status = 'incumbent'")
+    )
+    for task in ("bundle", "related", "popular", "trending"):
+        values[f"{task}_model"] = literal(incumbents.get(task, ""))
+    return values
+
+
+def _missing(session: Session) -> dict[str, str]:
+    """Name, for each thing a header can need and that is not there, the call that brings it."""
+    missing: dict[str, str] = {}
+    bound = {row[0] for row in session.rows("SELECT s.source FROM recsql.sources AS s")}
+    trained = {
+        row[0]
+        for row in session.rows("SELECT m.task FROM recsql.models AS m WHERE m.status = 'incumbent'")
+    }
+    calls = {
+        "interactions": "CALL recsql.bind_interactions('your_table', user_id := '…', item_id := '…')",
+        "users": "CALL recsql.bind_users('your_table', user_id := '…')",
+        "items": "CALL recsql.bind_items('your_table', item_id := '…')",
+    }
+    for source, call in calls.items():
+        if source not in bound:
+            missing[source] = f"{source} must be bound first. {call}."
+    for task in ("bundle", "related", "popular", "trending"):
+        if "interactions" not in bound:
+            missing[f"task {task}"] = missing["interactions"] + " Then CALL recsql.train()."
+        elif task not in trained:
+            missing[f"task {task}"] = (
+                f"The task {task} must be trained first. CALL recsql.train(task := '{task}')."
+            )
+    if "interactions" not in bound:
+        missing["scores"] = missing["interactions"] + " Then CALL recsql.train()."
+    elif not trained:
+        missing["scores"] = "The scores must be computed first. CALL recsql.train()."
+    return missing
+
+
+def _macro_text(
+    folder: str, header: Header, values: dict[str, str], missing: dict[str, str]
+) -> str:
+    reasons = [missing[need] for need in header.needs if need in missing]
+    if folder == "functions" and reasons:
+        return _refusing_macro(header, f"{header.name}: {reasons[0]}", values)
+    return fill(body(sql_text(folder, header.name)), values)
+
+
+def _refusing_macro(header: Header, sentence: str, values: dict[str, str]) -> str:
+    opening = f"CREATE OR REPLACE MACRO {values['prefix']}{header.name}({header.signature})"
+    used = ", ".join(re.split(r"\s*:=\s*", part)[0].strip() for part in header.signature.split(","))
+    failure = f"error({literal(sentence)})"
+    if header.kind != "TABLE":
+        return f"{opening} AS {failure}::{header.kind};"
+    named = {"ITEM": values["item_id_type"], "USER": values["user_id_type"]}
+    columns = ", ".join(
+        f"NULL::{named.get(column.type, column.type)} AS {quote(column.name)}"
+        for column in header.returns
+    )
+    del used
+    return f"{opening} AS TABLE SELECT {columns} WHERE {failure}::BOOLEAN;"
+
+
+def _register_one(
+    con: duckdb.DuckDBPyConnection, function: PythonFunction, callable_: Callable[..., Any]
+) -> None:
+    for attempt in range(_ATTEMPTS):
+        try:
+            con.cursor().create_function(
+                function.name,
+                callable_,
+                list(function.parameters),
+                con.type(function.returns),
+                type="arrow",
+                side_effects=True,
+                null_handling="special",
+            )
+        except duckdb.Error as error:
+            if "already" in str(error):
+                return
+            if "onflict" not in str(error) or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(0.01 * (attempt + 1))
+        else:
+            return
+
+
+def _instance_function() -> PythonFunction:
+    def make(key: str) -> Callable[..., Any]:
+        def instance_key(rows: Any) -> Any:
+            import pyarrow as pa
+
+            return pa.array([key] * len(rows), type=pa.string())
+
+        return instance_key
+
+    return PythonFunction(INSTANCE_FUNCTION, ("BOOLEAN",), "VARCHAR", make)

@@ -1,0 +1,1 @@
+"""What a salesperson is told about a recommendation: scores and reference customers."""

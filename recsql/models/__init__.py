@@ -1,0 +1,1 @@
+"""The catalogue of models: one file a model."""

@@ -1,0 +1,1 @@
+"""Training, measuring, choosing and refreshing."""

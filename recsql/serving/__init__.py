@@ -1,0 +1,1 @@
+"""Which open connection a SQL function works through."""

@@ -1,0 +1,59 @@
+"""Settings: what they are called, what they mean, and how they are read from the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recsql.database import Session
+from recsql.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of ``recsql.settings``."""
+
+    name: str
+    value: str | None
+    meaning: str
+
+
+SETTINGS = (
+    Setting("now", None, "the present, a timestamp; NULL: latest ts of the data or the clock"),
+    Setting("basket_hours", "24", "hours a basket lasts where no basket_id is bound"),
+    Setting("session_gap_minutes", "60", "a longer break ends a session"),
+    Setting("stored_depth", "50", "neighbours stored for each item: the largest k"),
+    Setting("max_group_items", "1000", "items of one customer or basket that form pairs"),
+    Setting("max_pair_megabytes", "512", "pair counts above this are counted again by refresh"),
+    Setting("generations_kept", "2", "retired models of a task whose artifacts are kept"),
+    Setting("quantile_bins", "4", "bins of a numeric attribute in reference customers"),
+    Setting("trend_half_life_days", "7", "half-life of the moving average behind trends"),
+    Setting("trend_window_days", "90", "days of history that a trend is measured against"),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def setting_text(session: Session, name: str) -> str | None:
+    """Give the text of a setting; a row the user deleted counts as its default."""
+    rows = session.rows("SELECT s.value FROM recsql.settings AS s WHERE s.name = ?", [name])
+    return rows[0][0] if rows else _BY_NAME[name].value
+
+
+def setting_number(session: Session, name: str, *, least: float = 1) -> float:
+    """Give a setting as a number; ParameterError if it is none or below ``least``."""
+    text = setting_text(session, name)
+    remedy = f"UPDATE recsql.settings SET value = '{_BY_NAME[name].value}' WHERE name = '{name}'."
+    try:
+        number = float(text or "")
+    except ValueError:
+        raise ParameterError(f"Setting {name} must be a number, got {text!r}. {remedy}") from None
+    if not number >= least:
+        raise ParameterError(f"Setting {name} must be at least {least:g}, got {text}. {remedy}")
+    return number
+
+
+def setting_int(session: Session, name: str, *, least: int = 1) -> int:
+    """Give a setting as a whole number; ParameterError if it is none or below ``least``."""
+    number = setting_number(session, name, least=least)
+    if number != int(number):
+        raise ParameterError(f"Setting {name} must be a whole number, got {number:g}.")
+    return int(number)

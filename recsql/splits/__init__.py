@@ -1,0 +1,1 @@
+"""Which purchases train and which ones test."""

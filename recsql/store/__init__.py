@@ -1,0 +1,1 @@
+"""The state of recsql as ordinary tables."""

@@ -1,0 +1,1 @@
+"""SQL texts: state tables, functions, statements, reports and reference definitions."""

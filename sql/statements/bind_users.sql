@@ -1,0 +1,30 @@
+-- recsql.bind_users(relation, user_id := NULL, attributes := NULL, private := NULL, filter := NULL) -> TABLE
+-- Bind the table of customers.
+--
+-- Run it with CALL; it commits by itself.
+--
+-- Args     relation    VARCHAR    a committed table or view
+--          user_id     VARCHAR    column or expression; needed
+--          attributes  VARCHAR[]  columns; NULL: all others
+--          private     VARCHAR[]  attributes never shown in matches, reasons or published files
+--          filter      VARCHAR    a condition over the columns of the table
+-- Returns  source    VARCHAR  interactions, users, items or impressions
+--          name      VARCHAR  column of the view recsql.<source>
+--          bound_to  VARCHAR  column or expression of your table
+--          type      VARCHAR  SQL type
+--          rows      BIGINT   rows of the view
+--          missing   BIGINT   rows where the column is NULL
+--          distinct_values  BIGINT  about how many different values
+--          note      VARCHAR  what the binding makes invalid, what is left out
+CREATE OR REPLACE MACRO recsql.bind_users(relation, user_id := NULL, attributes := NULL, private := NULL, filter := NULL) AS TABLE
+SELECT unnest(_recsql_call_bind_users(to_json({
+    'relation': relation,
+    'user_id': user_id,
+    'attributes': attributes,
+    'private': private,
+    'filter': filter,
+    'caller': {
+        'schema': current_schema(),
+        'temporary': (SELECT list(t.table_name) FROM duckdb_tables() AS t WHERE t.temporary)
+    }
+})::VARCHAR), recursive := true);

@@ -1,0 +1,7 @@
+-- recsql.days -> TABLE
+-- One row is a day and the fingerprint of its rows: how refresh finds changed days.
+CREATE OR REPLACE TABLE recsql.days (
+    day BIGINT,
+    transactions BIGINT NOT NULL,
+    fingerprint HUGEINT NOT NULL
+);

@@ -1,0 +1,10 @@
+-- recsql.sources -> TABLE
+-- One row is a bound source: what was asked for and the view it became.
+CREATE TABLE IF NOT EXISTS recsql.sources (
+    source VARCHAR PRIMARY KEY,
+    relation VARCHAR NOT NULL,
+    arguments JSON NOT NULL,
+    definition VARCHAR NOT NULL,
+    private VARCHAR[] NOT NULL,
+    bound_at TIMESTAMP NOT NULL
+);

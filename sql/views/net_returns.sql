@@ -1,0 +1,50 @@
+-- net_returns(interactions) -> VIEW
+-- Interactions after returns: a later negative quantity of the same customer and item takes
+-- its units back from the latest purchases before it.
+--
+-- With B(t) the running balance of signed quantities, a purchase loses as many units as the
+-- balance later falls below its own value, at most its quantity: later purchases are returned
+-- first. Only customers and items with a return are computed; returns themselves are left out,
+-- and so is a purchase that was returned whole. value shrinks with the units.
+WITH all_rows AS ({{interactions}}),
+with_return AS (
+    SELECT DISTINCT a.user_id, a.item_id
+    FROM all_rows AS a
+    WHERE a.quantity < 0 AND a.user_id IS NOT NULL
+),
+balanced AS (
+    SELECT
+        a.*,
+        sum(a.quantity) OVER later_last AS balance
+    FROM all_rows AS a
+    SEMI JOIN with_return AS r ON r.user_id = a.user_id AND r.item_id = a.item_id
+    WINDOW later_last AS (
+        PARTITION BY a.user_id, a.item_id ORDER BY a.ts, a.quantity DESC, a.basket_id, a.value
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
+),
+lowest AS (
+    SELECT
+        b.*,
+        min(b.balance) OVER (
+            PARTITION BY b.user_id, b.item_id ORDER BY b.ts, b.quantity DESC, b.basket_id, b.value
+            ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ) AS lowest_later
+    FROM balanced AS b
+),
+kept AS (
+    SELECT
+        l.*,
+        l.quantity - greatest(0, l.balance - coalesce(l.lowest_later, l.balance)) AS remaining
+    FROM lowest AS l
+    WHERE l.quantity > 0
+)
+SELECT a.*
+FROM all_rows AS a
+ANTI JOIN with_return AS r ON r.user_id = a.user_id AND r.item_id = a.item_id
+WHERE a.quantity IS NULL OR a.quantity >= 0
+UNION ALL
+SELECT k.* EXCLUDE (balance, lowest_later, remaining)
+    REPLACE (k.remaining AS quantity, k.value * k.remaining / k.quantity AS value)
+FROM kept AS k
+WHERE k.remaining > 0;

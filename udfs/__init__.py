@@ -1,0 +1,1 @@
+"""Python functions that SQL calls: thin, one file a family."""
