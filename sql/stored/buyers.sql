@@ -6,7 +6,7 @@ CREATE OR REPLACE TABLE recsql.buyers (
     user_id {{user_id_type}},
     basket_id {{basket_id_type}},
     transactions BIGINT NOT NULL,
-    fingerprint HUGEINT NOT NULL,
+    fingerprint UBIGINT NOT NULL,
     baskets INTEGER[][] NOT NULL,
     basket_times BIGINT[] NOT NULL
 );

@@ -3,5 +3,5 @@
 CREATE OR REPLACE TABLE recsql.days (
     day BIGINT,
     transactions BIGINT NOT NULL,
-    fingerprint HUGEINT NOT NULL
+    fingerprint UBIGINT NOT NULL
 );

@@ -1,0 +1,105 @@
+"""What counts as a purchase, when it was, and what the present is: the SQL every reader shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recsql.columns import INTEGER_TYPES, MICROSECONDS_PER_DAY, REAL_TIME_TYPES
+from recsql.data.bind import is_argument_bound
+from recsql.database import Session
+from recsql.errors import ParameterError
+from recsql.settings import setting_number, setting_text
+
+
+@dataclass(frozen=True)
+class PurchaseReader:
+    """How to read the purchases of the bound interactions.
+
+    Attributes
+    ----------
+    sql : SELECT with user_id, item_id, basket_id, time (BIGINT: microseconds since 1970, or the
+        ordering integer; NULL without one), day (days since 1970; NULL without real time),
+        strength (DECIMAL: weight of the event) and row_hash (UBIGINT)
+    now : the present on the scale of ``time``; None without times
+    today : the present as days since 1970; None without real time
+    baskets : 'bound' (basket_id), 'windows' (time) or 'none'
+    basket_microseconds : length of a window
+    definition : changes whenever older fingerprints can no longer be compared
+    """
+
+    sql: str
+    now: int | None
+    today: int | None
+    baskets: str
+    basket_microseconds: int
+    definition: str
+
+
+def purchase_reader(session: Session) -> PurchaseReader:
+    """Look at the binding, the event weights and the settings, and fix the present."""
+    kind = dict(session.columns("SELECT * FROM recsql.interactions"))["ts"]
+    has_ts = is_argument_bound(session, "interactions", "ts")
+    real = has_ts and kind in REAL_TIME_TYPES
+    now = _now(session, kind) if has_ts else None
+    if is_argument_bound(session, "interactions", "basket_id"):
+        baskets = "bound"
+    else:
+        baskets = "windows" if real else "none"
+    hours = setting_number(session, "basket_hours", least=0)
+    weights = session.rows(
+        "SELECT w.event, w.weight::VARCHAR FROM recsql.event_weights AS w ORDER BY w.event"
+    )
+    sql = _purchase_sql(
+        time="i.ts::BIGINT" if kind in INTEGER_TYPES else "epoch_us(i.ts)",
+        has_ts=has_ts,
+        real=real,
+        weighted=bool(weights),
+        # The present moves with the data: only a fixed or clock-bound one excludes rows.
+        until=now,
+    )
+    bound = session.value("SELECT s.definition FROM recsql.sources AS s WHERE s.source = 'interactions'")
+    version = session.value("SELECT version()")
+    definition = repr((bound, weights, version, hours if baskets == "windows" else None))
+    today = now // MICROSECONDS_PER_DAY if real and now is not None else None
+    return PurchaseReader(sql, now, today, baskets, int(hours * 3_600_000_000), definition)
+
+
+def _now(session: Session, kind: str) -> int | None:
+    text = setting_text(session, "now")
+    integer = kind in INTEGER_TYPES
+    if text:
+        target = "BIGINT" if integer else "TIMESTAMP"
+        value = session.value(f"SELECT TRY_CAST(? AS {target})", [text])
+        if value is None:
+            raise ParameterError(
+                f"Setting now must be a {target.lower()}, got {text!r}. "
+                "UPDATE recsql.settings SET value = NULL WHERE name = 'now'."
+            )
+        return int(value if integer else session.value("SELECT epoch_us(?::TIMESTAMP)", [text]))
+    if integer:
+        latest = session.value("SELECT max(i.ts)::BIGINT FROM recsql.interactions AS i")
+    else:
+        latest = session.value(
+            "SELECT least(epoch_us(max(i.ts)), epoch_us(now())) FROM recsql.interactions AS i"
+        )
+    return None if latest is None else int(latest)
+
+
+def _purchase_sql(
+    *, time: str, has_ts: bool, real: bool, weighted: bool, until: int | None
+) -> str:
+    moment = time if has_ts else "NULL::BIGINT"
+    day = f"({time} // {MICROSECONDS_PER_DAY})" if real else "NULL::BIGINT"
+    strength = "coalesce(w.weight, 1)" if weighted else "1"
+    join = "LEFT JOIN recsql.event_weights AS w ON w.event = i.event" if weighted else ""
+    conditions = ["i.item_id IS NOT NULL", "coalesce(i.quantity, 1) > 0"]
+    if weighted:
+        conditions.append("coalesce(w.weight, 1) > 0")
+    if until is not None:
+        conditions.append(f"(i.ts IS NULL OR {time} <= {until})")
+    return (
+        f"SELECT i.user_id, i.item_id, i.basket_id, {moment} AS time, {day} AS day, "
+        f"{strength}::DECIMAL(18, 6) AS strength, "
+        f"hash(i.item_id, {moment}, i.basket_id, {strength}::DECIMAL(18, 6)) AS row_hash "
+        f"FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"
+    )

@@ -1,0 +1,119 @@
+"""One consistent reading of the user's tables, with everything a training or refresh needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsql.data.history import History, read_codes, read_fingerprints, read_history
+from recsql.data.purchases import PurchaseReader, purchase_reader
+from recsql.database import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class ItemDays:
+    """Transactions an item and day, sorted by item and day; rows without a day come first.
+
+    Attributes
+    ----------
+    item : int32[n]            item codes
+    day : int64[n]             days since 1970; the least int64 without a day
+    transactions : int64[n]
+    """
+
+    item: Array
+    day: Array
+    transactions: Array
+
+
+NO_DAY = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was read, all of it from one transaction.
+
+    Attributes
+    ----------
+    reader : how purchases were read
+    item_ids : ids in ascending order: the position is the item code of the models
+    available : bool[n_items]
+    history : every buyer
+    buyers : Arrow table with one row a buyer: user_id, basket_id, transactions, fingerprint
+    item_days : transactions an item and day
+    """
+
+    reader: PurchaseReader
+    item_ids: pa.Array
+    available: Array
+    history: History
+    buyers: pa.Table
+    item_days: ItemDays
+
+    @property
+    def n_items(self) -> int:
+        """Count the items that were bought."""
+        return len(self.item_ids)
+
+
+def read_snapshot(session: Session) -> Snapshot:
+    """Read everything; leaves the TEMP tables item_code, buyer, day_print and item_day."""
+    with session.transaction():
+        reader = purchase_reader(session)
+        read_codes(session, reader)
+        read_fingerprints(session, reader)
+        read_item_days(session, reader)
+        item_ids, available = read_items(session)
+        history, buyers = read_history(session, reader, len(item_ids))
+        item_days = read_item_day_arrays(session, "item_day")
+    return Snapshot(reader, item_ids, available, history, buyers, item_days)
+
+
+def read_item_days(session: Session, reader: PurchaseReader, condition: str = "true") -> None:
+    """Fill the TEMP table item_day(day, item_id, transactions, strength)."""
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE item_day AS SELECT p.day, p.item_id, "
+        "count(*) AS transactions, sum(p.strength)::DECIMAL(38, 6) AS strength "
+        f"FROM ({reader.sql}) AS p WHERE {condition} GROUP BY ALL"
+    )
+
+
+def read_items(session: Session) -> tuple[pa.Array, Array]:
+    """Give the ids of TEMP item_code in ascending order, and which of them are available.
+
+    An item of several rows in the bound items is available when one of them is; an item without
+    a row is available.
+    """
+    table = session.arrow(
+        "SELECT c.item_id, coalesce(a.available, true) AS available FROM item_code AS c LEFT JOIN "
+        "(SELECT v.item_id, bool_or(coalesce(v.available, true)) AS available "
+        "FROM recsql.items AS v GROUP BY v.item_id) AS a "
+        "ON a.item_id::VARCHAR = c.item_id::VARCHAR ORDER BY c.item_id"
+    ).combine_chunks()
+    ids = table.column("item_id")
+    available = table.column("available").to_numpy()
+    return _one_chunk(ids), np.asarray(available, dtype=bool)
+
+
+def read_item_day_arrays(session: Session, source: str) -> ItemDays:
+    """Read a table like recsql.item_days as arrays, items as positions in order of id."""
+    table = session.arrow(
+        f"SELECT c.position, coalesce(d.day, {NO_DAY}) AS day, d.transactions FROM {source} AS d "
+        "JOIN (SELECT i.item_id, (row_number() OVER (ORDER BY i.item_id) - 1)::INTEGER AS position "
+        "FROM item_code AS i) AS c ON c.item_id = d.item_id ORDER BY 1, 2"
+    )
+    return ItemDays(*(table.column(name).to_numpy() for name in table.column_names))
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    combined = column.combine_chunks()
+    return pa.concat_arrays(combined.chunks) if isinstance(combined, pa.ChunkedArray) else combined

@@ -1,0 +1,60 @@
+"""Items whose sales now stand highest above their own moving average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from recsql.errors import ParameterError
+from recsql.kernels.trend import trend
+from recsql.models.base import Array, Purchases, Recommended, Recommender
+
+
+@dataclass
+class EmaTrend(Recommender):
+    """Rank items by the z-score of the exponential moving average of their daily sales.
+
+    Source: unified recommendation framework for a CRM, section 2.7 (trending score) and 2.1
+    (acceleration).
+    """
+
+    name: ClassVar[str] = "ema_trend"
+    tasks: ClassVar[tuple[str, ...]] = ("trending",)
+    needs_real_time: ClassVar[bool] = True
+
+    half_life_days: float = 7.0
+    window_days: int = 90
+
+    def _check(self) -> None:
+        if not self.half_life_days > 0:
+            raise ParameterError(f"half_life_days must be > 0, got {self.half_life_days}.")
+        if not self.window_days >= 15:
+            raise ParameterError(
+                f"window_days must be at least 15 (acceleration looks back 14), "
+                f"got {self.window_days}."
+            )
+
+    def _fit(self, purchases: Purchases) -> None:
+        self.z_, self.acceleration_ = trend(
+            purchases.item_days.item,
+            purchases.item_days.day,
+            purchases.item_days.transactions,
+            purchases.n_items,
+            purchases.today,
+            self.half_life_days,
+            self.window_days,
+        )
+        self.bought_ = np.bincount(purchases.item_days.item, minlength=purchases.n_items) > 0
+
+    def _recommend(self, queries: Array, k: int, candidates: Array | None) -> Recommended:
+        eligible = self.bought_ if candidates is None else self.bought_ & candidates
+        order = np.lexsort((np.arange(len(self.z_)), -self.z_))
+        order = order[eligible[order]].astype(np.int32)
+        item = np.full((len(queries), k), -1, dtype=np.int32)
+        for row, query in enumerate(queries):
+            best = order[: k + 1][order[: k + 1] != query][:k]
+            item[row, : len(best)] = best
+        score = np.where(item >= 0, self.z_[np.maximum(item, 0)], 0.0)
+        return Recommended(item, score, np.zeros_like(item))

@@ -1,0 +1,203 @@
+"""Stored answers from a snapshot: computed first, then written in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsql.data.history import History
+from recsql.data.snapshot import NO_DAY, ItemDays, Snapshot
+from recsql.database import Session
+from recsql.insights.scores import log_sum_importance
+from recsql.kernels.trend import softmax, trend
+from recsql.models.base import Purchases
+from recsql.models.catalogue import model_named
+from recsql.models.copurchase import CoPurchase
+from recsql.settings import setting_int, setting_number
+from recsql.store.models import StoredModel
+from recsql.store.stored import (
+    StoredNeighbours,
+    replace_table,
+    replace_table_by_query,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class ItemCounts:
+    """Counts of every item, in order of item code.
+
+    Attributes
+    ----------
+    users, baskets : int64[n_items]    customers and baskets that hold the item
+    """
+
+    users: Array
+    baskets: Array
+
+
+@dataclass(frozen=True)
+class ScoreInput:
+    """What the scores are computed from; items in order of id."""
+
+    item_ids: pa.Array
+    available: Array
+    item_days: ItemDays
+    now: int | None
+    today: int | None
+    definition: str
+
+
+def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
+    """Give a snapshot the form that models learn from."""
+    days = snapshot.item_days
+    dated = days.day != NO_DAY
+    if not dated.all():
+        days = ItemDays(days.item[dated], days.day[dated], days.transactions[dated])
+    cap = setting_int(session, "max_group_items", least=2)
+    return Purchases(snapshot.history, days, snapshot.reader.today, cap)
+
+
+def fit_incumbent(
+    session: Session, stored: StoredModel, purchases: Purchases
+) -> CoPurchase | None:
+    """Fit the model of an item-to-item task, keeping its pairs; None for other tasks."""
+    model = model_named(stored.algorithm)(**stored.params)
+    if not isinstance(model, CoPurchase):
+        return None
+    megabytes = setting_number(session, "max_pair_megabytes", least=0)
+    model.keep_pair_bytes = int(megabytes * 1e6)  # type: ignore[misc]
+    return model.fit(purchases)
+
+
+def neighbours_of(
+    session: Session, models: Mapping[str, CoPurchase], available: Array
+) -> list[StoredNeighbours]:
+    """Rank the neighbours of every item for each item-to-item task."""
+    depth = setting_int(session, "stored_depth")
+    return [
+        StoredNeighbours(task, model.rank(depth, available)) for task, model in models.items()
+    ]
+
+
+def count_items(history: History, n_items: int) -> ItemCounts:
+    """Count the customers and baskets of every item; nothing is capped here."""
+    _, user_item = history.user_groups(np.iinfo(np.int32).max)
+    return ItemCounts(
+        np.bincount(user_item, minlength=n_items), np.bincount(history.basket_item, minlength=n_items)
+    )
+
+
+def write_scores(session: Session, snapshot: ScoreInput, counts: ItemCounts) -> None:
+    """Write item_scores, user_scores and totals from counts and days."""
+    import pyarrow as pa
+
+    n_items = len(snapshot.item_ids)
+    days = snapshot.item_days
+    transactions = np.bincount(days.item, weights=days.transactions, minlength=n_items).astype(
+        np.int64
+    )
+    bought = transactions > 0
+    columns: dict[str, Any] = {
+        "item_id": snapshot.item_ids.filter(pa.array(bought)),
+        "transactions": transactions[bought],
+        "users": counts.users[bought],
+        "baskets": counts.baskets[bought],
+        "available": snapshot.available[bought],
+    }
+    columns |= _trend_columns(session, snapshot, bought)
+    replace_table(session, "item_scores", pa.table(columns))
+    replace_table_by_query(
+        session,
+        "user_scores",
+        "SELECT b.user_id, b.transactions FROM recsql.buyers AS b "
+        "WHERE b.user_id IS NOT NULL ORDER BY b.user_id",
+    )
+    _write_totals(session, snapshot, transactions[bought])
+
+
+def _trend_columns(session: Session, snapshot: ScoreInput, bought: Array) -> dict[str, Any]:
+    import pyarrow as pa
+
+    n_bought = int(bought.sum())
+    if snapshot.today is None:
+        empty = pa.nulls(n_bought, pa.float64())
+        return {
+            "trend_z": empty,
+            "trend_score": empty,
+            "trend_acceleration": empty,
+            "trend_rank": pa.nulls(n_bought, pa.int64()),
+        }
+    days = snapshot.item_days
+    dated = days.day != NO_DAY
+    z, acceleration = trend(
+        days.item[dated],
+        days.day[dated],
+        days.transactions[dated],
+        len(bought),
+        snapshot.today,
+        setting_number(session, "trend_half_life_days", least=0.01),
+        setting_int(session, "trend_window_days", least=15),
+    )
+    z, acceleration, available = z[bought], acceleration[bought], snapshot.available[bought]
+    share = np.zeros(n_bought)
+    share[available] = softmax(z[available])
+    order = np.lexsort((np.arange(n_bought), -z, ~available))
+    rank = np.empty(n_bought, dtype=np.int64)
+    rank[order] = np.arange(1, n_bought + 1)
+    return {
+        "trend_z": z,
+        "trend_score": pa.array(share, mask=~available),
+        "trend_acceleration": acceleration,
+        "trend_rank": pa.array(rank, mask=~available),
+    }
+
+
+def _write_totals(session: Session, snapshot: ScoreInput, item_transactions: Array) -> None:
+    import pyarrow as pa
+
+    user_transactions = np.asarray(
+        session.arrow("SELECT s.transactions FROM recsql.user_scores AS s").column(0).to_numpy()
+    )
+    known_users = session.value(
+        "SELECT count(*) FROM (SELECT u.user_id::VARCHAR AS id FROM recsql.users AS u "
+        "WHERE u.user_id IS NOT NULL UNION SELECT s.user_id::VARCHAR FROM recsql.user_scores AS s)"
+    )
+    baskets = session.value("SELECT sum(len(b.baskets))::BIGINT FROM recsql.buyers AS b") or 0
+    row = {
+        "data_now": snapshot.now,
+        "today": snapshot.today,
+        "transactions": int(item_transactions.sum()),
+        "user_transactions": int(user_transactions.sum()),
+        "buyers": len(user_transactions),
+        "users": known_users,
+        "items": len(item_transactions),
+        "baskets": baskets,
+        "user_log_sum": log_sum_importance(user_transactions),
+        "item_log_sum": log_sum_importance(item_transactions),
+        "definition": definition_hash(snapshot.definition),
+    }
+    replace_table(session, "totals", pa.Table.from_pylist([row]))
+
+
+def definition_hash(definition: str) -> str:
+    """Shorten a definition to something that can be stored and compared."""
+    return hashlib.sha256(definition.encode()).hexdigest()
+
+
+def data_fingerprint(session: Session) -> str:
+    """Give one text that changes when the purchases in recsql.buyers do."""
+    return str(
+        session.value(
+            "SELECT printf('%016x', (sum(b.fingerprint) % 18446744073709551616)::UBIGINT) "
+            "FROM recsql.buyers AS b"
+        )
+    )

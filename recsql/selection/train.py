@@ -1,0 +1,291 @@
+"""Train: read once, let the models of each task compete, write everything in one transaction."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from recsql.data.snapshot import Snapshot, read_snapshot
+from recsql.database import Session
+from recsql.errors import StateError
+from recsql.insights.features import build_user_features
+from recsql.models.base import Purchases
+from recsql.models.catalogue import TASKS, model_named
+from recsql.models.copurchase import CoPurchase
+from recsql.selection.answers import (
+    ScoreInput,
+    count_items,
+    data_fingerprint,
+    fit_incumbent,
+    make_purchases,
+    neighbours_of,
+    write_scores,
+)
+from recsql.selection.candidates import Candidate, candidates_for, compete
+from recsql.selection.evaluate import Split
+from recsql.settings import setting_int
+from recsql.store.artifacts import write_artifact
+from recsql.store.models import (
+    StoredModel,
+    incumbents,
+    insert_model,
+    insert_run,
+    next_run_number,
+    retire,
+)
+from recsql.store.stored import buyer_table, replace_table, replace_table_by_query, write_top_items
+
+
+@dataclass
+class Competition:
+    """How the models of one task fared."""
+
+    task: str
+    candidates: list[Candidate]
+    split: Split | None
+    reason: str
+    ids: list[str] = field(default_factory=list)
+
+    @property
+    def winner(self) -> int | None:
+        """Give the position of the winner; None when no model could be trained."""
+        places = [n for n, c in enumerate(self.candidates) if c.status == "incumbent"]
+        return places[0] if places else None
+
+
+def train(
+    session: Session,
+    *,
+    task: str | None,
+    models: Sequence[str] | None,
+    budget_s: float | None,
+    seed: int,
+    each: Callable[[Sequence[str]], Iterator[str]],
+    finish: Callable[[Session], None],
+) -> list[str]:
+    """Train the models of one task or of all; gives the ids of the models of this run.
+
+    Tasks that are not trained now but have an incumbent are counted again with it, so that all
+    stored answers are of the same moment.
+
+    Parameters
+    ----------
+    budget_s : seconds after which no further candidate is begun; at least one a task is trained
+    each : wraps the tasks, for a progress bar
+    finish : called inside the writing transaction (macros follow what is trained)
+    """
+    started = time.perf_counter()
+    snapshot = read_snapshot(session)
+    if snapshot.n_items == 0:
+        raise StateError(
+            "The interactions must hold at least one purchase, got none. "
+            "CALL recsql.validate() says which rows are left out and why."
+        )
+    purchases = make_purchases(session, snapshot)
+    deadline = None if budget_s is None else started + budget_s
+    tasks = list(TASKS if task is None else [task])
+    if models is not None and task is None:
+        tasks = [t for t in TASKS if any(_serves(t, name) for name in models)]
+    competitions = [
+        _compete(wanted, models, purchases, snapshot, seed, deadline) for wanted in each(tasks)
+    ]
+    run = next_run_number(session)
+    for competition in competitions:
+        competition.ids = [
+            f"{competition.task}/{c.model.name}/{run}.{n}"
+            for n, c in enumerate(competition.candidates, start=1)
+        ]
+    write_rebuilt(session, snapshot, purchases, competitions, seed, started, finish)
+    return [model_id for competition in competitions for model_id in competition.ids]
+
+
+def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
+    """Count everything again with the incumbents there are."""
+    started = time.perf_counter()
+    snapshot = read_snapshot(session)
+    purchases = make_purchases(session, snapshot)
+    write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
+
+
+def write_rebuilt(
+    session: Session,
+    snapshot: Snapshot,
+    purchases: Purchases,
+    competitions: Sequence[Competition],
+    seed: int,
+    started: float,
+    finish: Callable[[Session], None],
+    *,
+    reason: str = "asked",
+) -> None:
+    """Fit the incumbents on everything and write all stored answers in one transaction."""
+    winners = {
+        c.task: StoredModel(
+            c.ids[c.winner],
+            c.task,
+            c.candidates[c.winner].model.name,
+            c.candidates[c.winner].model.params(),
+        )
+        for c in competitions
+        if c.winner is not None
+    }
+    serving = {stored.task: stored for stored in incumbents(session)} | winners
+    fitted = {
+        name: model
+        for name, stored in sorted(serving.items())
+        if (model := fit_incumbent(session, stored, purchases)) is not None
+    }
+    lists = neighbours_of(session, fitted, snapshot.available)
+    counts = count_items(snapshot.history, snapshot.n_items)
+    kept = setting_int(session, "generations_kept")
+    buyers = buyer_table(snapshot.history, snapshot.buyers, None)
+    with session.transaction():
+        replace_table_by_query(session, "item_codes", "SELECT * FROM item_code ORDER BY code")
+        replace_table(session, "buyers", buyers)
+        replace_table_by_query(session, "days", "SELECT * FROM day_print ORDER BY day")
+        replace_table_by_query(session, "item_days", "SELECT * FROM item_day ORDER BY day, item_id")
+        write_scores(session, _score_input(snapshot), counts)
+        build_user_features(session)
+        write_top_items(session, snapshot.item_ids, lists)
+        for competition in competitions:
+            if competition.winner is not None:
+                retire(session, competition.task, kept)
+            _write_competition(session, competition, snapshot, seed)
+        write_pairs(session, serving, fitted)
+        insert_run(
+            session,
+            "train" if competitions else "refresh",
+            reason,
+            time.perf_counter() - started,
+            {"tasks": sorted(serving), "buyers": len(buyers), "items": snapshot.n_items},
+        )
+        finish(session)
+
+
+def write_pairs(
+    session: Session, serving: dict[str, StoredModel], fitted: dict[str, CoPurchase]
+) -> None:
+    """Store the counted pairs of each incumbent, for later refreshes."""
+    for name, model in fitted.items():
+        size = 0
+        if model.arrays():
+            size = write_artifact(session, serving[name].model_id, "pairs", model.arrays())
+        session.execute(
+            "UPDATE recsql.models AS m SET size_bytes = ? WHERE m.model_id = ?",
+            [size, serving[name].model_id],
+        )
+
+
+def _compete(
+    task: str,
+    models: Sequence[str] | None,
+    purchases: Purchases,
+    snapshot: Snapshot,
+    seed: int,
+    deadline: float | None,
+) -> Competition:
+    competing = candidates_for(task, models)
+    split, reason = compete(competing, purchases, snapshot.available, seed, deadline)
+    return Competition(task, competing, split, reason)
+
+
+def _serves(task: str, name: str) -> bool:
+    return task in model_named(name).tasks
+
+
+def _score_input(snapshot: Snapshot) -> ScoreInput:
+    return ScoreInput(
+        snapshot.item_ids,
+        snapshot.available,
+        snapshot.item_days,
+        snapshot.reader.now,
+        snapshot.reader.today,
+        snapshot.reader.definition,
+    )
+
+
+def _write_competition(
+    session: Session, competition: Competition, snapshot: Snapshot, seed: int
+) -> None:
+    previous = session.value(
+        "SELECT s.model_id FROM recsql.selections AS s WHERE s.task = ? "
+        "ORDER BY s.selected_at DESC, s.model_id DESC LIMIT 1",
+        [competition.task],
+    )
+    data = _data_columns(session, snapshot)
+    for model_id, candidate in zip(competition.ids, competition.candidates, strict=True):
+        insert_model(session, _model_row(model_id, candidate, seed) | data)
+        for metric in candidate.metrics:
+            session.execute(
+                "INSERT INTO recsql.metrics VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    model_id,
+                    metric.name,
+                    metric.k,
+                    metric.value,
+                    metric.low,
+                    metric.high,
+                    metric.n_queries,
+                ],
+            )
+    if competition.winner is not None:
+        _write_selection(session, competition, previous)
+    if competition.split is not None:
+        session.execute("DELETE FROM recsql.splits AS s WHERE s.task = ?", [competition.task])
+        session.execute(
+            "INSERT INTO recsql.splits VALUES (?, ?, 'test', ?, ?, ?, ?)",
+            [
+                competition.task,
+                competition.split.protocol,
+                competition.split.cut,
+                competition.split.train.history.n_baskets,
+                len(competition.split.queries.query),
+                seed,
+            ],
+        )
+
+
+def _write_selection(session: Session, competition: Competition, previous: str | None) -> None:
+    assert competition.winner is not None
+    values = sorted(
+        (c.decides for c in competition.candidates if not c.baseline and c.metrics), reverse=True
+    )
+    session.execute(
+        "INSERT INTO recsql.selections VALUES (?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP)",
+        [
+            competition.task,
+            competition.ids[competition.winner],
+            previous,
+            values[0] if values else None,
+            values[0] - values[1] if len(values) > 1 else None,
+            bool(values),
+            competition.reason,
+        ],
+    )
+
+
+def _model_row(model_id: str, candidate: Candidate, seed: int) -> dict[str, Any]:
+    return {
+        "model_id": model_id,
+        "task": candidate.task,
+        "algorithm": candidate.model.name,
+        "params": json.dumps(candidate.model.params()),
+        "seed": seed,
+        "status": candidate.status,
+        "error": candidate.error,
+        "train_seconds": candidate.train_seconds,
+        "predict_microseconds": candidate.predict_microseconds,
+        "peak_memory_bytes": candidate.peak_bytes,
+    }
+
+
+def _data_columns(session: Session, snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "data_fingerprint": data_fingerprint(session),
+        "n_interactions": int(snapshot.item_days.transactions.sum()),
+        "n_users": int(snapshot.history.is_user.sum()),
+        "n_items": snapshot.n_items,
+    }

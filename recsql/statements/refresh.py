@@ -1,0 +1,27 @@
+"""Bring stored answers up to date."""
+
+from __future__ import annotations
+
+import time
+
+from recsql.functions import write_macros
+from recsql.selection.refresh import refresh as run_refresh
+from recsql.statements.core import Call, Rows, refuse_uncommitted, require_bound, statement
+
+
+@statement
+def refresh(call: Call) -> Rows:
+    """Bring stored answers up to date with inserted, changed and deleted rows."""
+    require_bound(call.session)
+    refuse_uncommitted(call)
+    started = time.perf_counter()
+    done = run_refresh(call.session, write_macros)
+    return [
+        (
+            done.how,
+            done.reason,
+            done.changed_buyers,
+            done.changed_days,
+            time.perf_counter() - started,
+        )
+    ]

@@ -1,0 +1,84 @@
+"""Train the models of one task or of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from recsql.errors import ParameterError
+from recsql.functions import write_macros
+from recsql.models.catalogue import TASKS, model_named
+from recsql.selection.train import train as run_training
+from recsql.statements.core import (
+    Call,
+    Rows,
+    check_seed,
+    check_task,
+    refuse_uncommitted,
+    require_bound,
+    statement,
+)
+
+
+@statement
+def train(
+    call: Call,
+    *,
+    task: str | None = None,
+    models: Sequence[str] | None = None,
+    budget_s: float | None = None,
+    seed: int = 0,
+) -> Rows:
+    """Train, measure, promote the best model of each task, and store its answers."""
+    check_task(task, TASKS)
+    check_seed(seed)
+    if budget_s is not None and not budget_s > 0:
+        raise ParameterError(f"budget_s must be above 0 seconds, got {budget_s}.")
+    for name in models or ():
+        model_named(name)
+    require_bound(call.session)
+    refuse_uncommitted(call)
+    ids = run_training(
+        call.session,
+        task=task,
+        models=models,
+        budget_s=budget_s,
+        seed=seed,
+        each=progress_over("Training", call.progress),
+        finish=write_macros,
+    )
+    return leaderboard_rows(call, ids)
+
+
+def leaderboard_rows(call: Call, model_ids: Sequence[str]) -> Rows:
+    """Give one row a model with its main metrics, best first within a task."""
+    return call.session.rows(
+        "SELECT m.task, m.algorithm, m.params::VARCHAR, m.status, m.error, "
+        "max(q.value) FILTER (q.metric = 'ndcg_validation'), max(q.value) FILTER (q.metric = 'ndcg'), "
+        "max(q.ci_low) FILTER (q.metric = 'ndcg'), max(q.ci_high) FILTER (q.metric = 'ndcg'), "
+        "max(q.value) FILTER (q.metric = 'recall'), max(q.value) FILTER (q.metric = 'precision'), "
+        "max(q.value) FILTER (q.metric = 'coverage'), max(q.n_queries), m.train_seconds, "
+        "m.predict_microseconds, m.peak_memory_bytes, m.size_bytes, m.model_id "
+        "FROM recsql.models AS m LEFT JOIN recsql.metrics AS q ON q.model_id = m.model_id "
+        "WHERE list_contains(?, m.model_id) GROUP BY ALL "
+        "ORDER BY m.task, 6 DESC NULLS LAST, m.model_id",
+        [list(model_ids)],
+    )
+
+
+def progress_over(what: str, wanted: bool) -> Callable[[Sequence[str]], Iterator[str]]:
+    """Give a wrapper of a list of tasks that shows a bar on a terminal, and else nothing."""
+
+    def plain(names: Sequence[str]) -> Iterator[str]:
+        yield from names
+
+    if not wanted:
+        return plain
+
+    def bar(names: Sequence[str]) -> Iterator[str]:
+        from rich.console import Console
+        from rich.progress import track
+
+        console = Console(stderr=True)
+        yield from track(names, description=what, console=console, disable=not console.is_terminal)
+
+    return bar

@@ -1,0 +1,54 @@
+"""Arrays of models as rows: npz without pickle, with their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from recsql.database import Session
+from recsql.errors import StateError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def write_artifact(session: Session, model_id: str, name: str, arrays: Mapping[str, Array]) -> int:
+    """Store arrays under a name, replacing older ones; gives the bytes written."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    content = buffer.getbuffer()
+    session.execute(
+        "DELETE FROM recsql.artifacts AS a WHERE a.model_id = ? AND a.name = ?", [model_id, name]
+    )
+    session.execute(
+        "INSERT INTO recsql.artifacts VALUES (?, ?, ?, ?, NULL)",
+        [model_id, name, hashlib.sha256(content).hexdigest(), content.tobytes()],
+    )
+    return len(content)
+
+
+def read_artifact(session: Session, model_id: str, name: str) -> dict[str, Array] | None:
+    """Read arrays back; None when there are none.
+
+    Raises
+    ------
+    StateError
+        The bytes do not have the SHA-256 they were stored with.
+    """
+    rows = session.rows(
+        "SELECT a.sha256, a.bytes FROM recsql.artifacts AS a WHERE a.model_id = ? AND a.name = ?",
+        [model_id, name],
+    )
+    if not rows:
+        return None
+    sha256, content = rows[0]
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise StateError(
+            f"The artifact {name} of {model_id} must have SHA-256 {sha256}, got other bytes. "
+            "CALL recsql.train() to make it again."
+        )
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}

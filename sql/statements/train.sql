@@ -1,0 +1,38 @@
+-- recsql.train(task := NULL, models := NULL, budget_s := NULL, seed := 0) -> TABLE
+-- Train the models of one task or of all, measure them, promote the best and store its answers.
+--
+-- Run it with CALL; it commits by itself. Earlier answers stay until the new ones are committed.
+--
+-- Args     task      VARCHAR    bundle, related, popular or trending; NULL: all of them
+--          models    VARCHAR[]  only these algorithms; NULL: every one that can serve the task
+--          budget_s  DOUBLE     seconds after which no further candidate is begun
+--          seed      BIGINT     which items of the test groups are shown
+-- Returns  task                  VARCHAR  task
+--          algorithm             VARCHAR  model, or the trivial baseline to beat
+--          params                VARCHAR  settings as JSON
+--          status                VARCHAR  incumbent, candidate, failed or skipped
+--          error                 VARCHAR  why it failed or was skipped
+--          ndcg_validation       DOUBLE   what decided, at 10
+--          ndcg                  DOUBLE   on the test part, at 10
+--          ndcg_low              DOUBLE   2.5% of resamples lie below
+--          ndcg_high             DOUBLE   97.5% of resamples lie below
+--          recall                DOUBLE   share of hidden items found, at 10
+--          precision             DOUBLE   share of places with a hidden item, at 10
+--          coverage              DOUBLE   share of the items that were ever recommended
+--          n_queries             BIGINT   test queries
+--          train_seconds         DOUBLE   fit on the training part
+--          predict_microseconds  DOUBLE   a query, answered in bulk
+--          peak_memory_bytes     BIGINT   memory that fitting added
+--          size_bytes            BIGINT   stored arrays
+--          model_id              VARCHAR  key of recsql.models
+CREATE OR REPLACE MACRO recsql.train(task := NULL, models := NULL, budget_s := NULL, seed := 0) AS TABLE
+SELECT unnest(_recsql_call_train(to_json({
+    'task': task,
+    'models': models,
+    'budget_s': budget_s,
+    'seed': seed,
+    'caller': {
+        'schema': current_schema(),
+        'rows': (SELECT count(*) FROM recsql.interactions)
+    }
+})::VARCHAR), recursive := true);
