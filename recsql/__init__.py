@@ -28,6 +28,9 @@ if TYPE_CHECKING:
         bind_items,
         bind_users,
     )
+    from recsql.statements.refresh import refresh
+    from recsql.statements.train import train
+    from recsql.statements.validate import validate
 
 _HOMES = {
     "recsql.connection": ("connect", "register", "uninstall"),
@@ -42,6 +45,9 @@ _HOMES = {
         "UnknownNameError",
     ),
     "recsql.statements.bind": ("bind_impressions", "bind_interactions", "bind_items", "bind_users"),
+    "recsql.statements.refresh": ("refresh",),
+    "recsql.statements.train": ("train",),
+    "recsql.statements.validate": ("validate",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

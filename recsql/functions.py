@@ -7,21 +7,22 @@ import pkgutil
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
-from recsql.data.bind import has_real_time, id_types, is_argument_bound, is_bound
+from recsql.data.bind import bound_types, has_real_time, id_types, is_argument_bound, is_bound
 from recsql.database import Session, body, fill, literal, quote, sql_names, sql_text
 from recsql.errors import StateError
 from recsql.headers import Header, read_header
-from recsql.serving.instances import INSTANCE_FUNCTION, keep
-from recsql.settings import setting_int
-from recsql.store.schema import UNBOUND_TYPES, stored_prefix
+from recsql.serving.instances import INSTANCE_FUNCTION, instance_key, keep, new_key
+from recsql.store.schema import UNBOUND_TYPES, schema_exists, stored_prefix
 
 _REGISTRATION = threading.Lock()
+_COMPLETE: set[str] = set()
 _ATTEMPTS = 20
 
 
@@ -44,17 +45,30 @@ def python_functions() -> list[PythonFunction]:
     return found
 
 
-def add_python_functions(con: duckdb.DuckDBPyConnection, key: str) -> None:
-    """Register every Python function in the instance behind ``con``.
+def known_key(con: duckdb.DuckDBPyConnection) -> str | None:
+    """Give the key of the instance behind ``con``; None when it lacks a Python function."""
+    key = instance_key(con)
+    return key if key in _COMPLETE else None
+
+
+def add_python_functions(con: duckdb.DuckDBPyConnection) -> str:
+    """Register every Python function in the instance behind ``con``; gives the instance's key.
 
     They belong to the instance and are never removed; the callables live as long as the
-    process, because DuckDB keeps calling them after the registering connection is closed.
+    process, because DuckDB keeps calling them after the registering connection is closed. The
+    function that tells the key comes first, so that all others have the same key whoever
+    registers them.
     """
     with _REGISTRATION:
-        for function in [*python_functions(), _instance_function()]:
-            callable_ = function.make(key)
-            keep(callable_)
-            _register_one(con, function, callable_)
+        key = instance_key(con)
+        if key is None:
+            key = new_key()
+            _register(con, _instance_function(), key)
+        if key not in _COMPLETE:
+            for function in python_functions():
+                _register(con, function, key)
+            _COMPLETE.add(key)
+    return key
 
 
 def write_macros(session: Session) -> None:
@@ -67,18 +81,40 @@ def write_macros(session: Session) -> None:
     prefix = values["prefix"]
     written = dict(session.rows("SELECT f.name, f.definition FROM recsql.functions AS f"))
     missing = _missing(session)
+    changed: list[tuple[str, str, bool, str]] = []
     for folder, schema, start in (("functions", "main", prefix), ("statements", "recsql", "")):
         for name in sql_names(folder):
             header = read_header(folder, name)
             text = _macro_text(folder, header, values, missing)
-            if written.get(start + name) == text:
-                continue
-            session.execute(text)
-            session.execute("DELETE FROM recsql.functions AS f WHERE f.name = ?", [start + name])
-            session.execute(
-                "INSERT INTO recsql.functions VALUES (?, ?, ?, ?)",
-                [start + name, schema, header.kind == "TABLE", text],
-            )
+            if written.get(start + name) != text:
+                changed.append((start + name, schema, header.kind == "TABLE", text))
+    if not changed:
+        return
+    with _empty_views(session):
+        for row in changed:
+            session.execute(row[-1])
+            session.execute("DELETE FROM recsql.functions AS f WHERE f.name = ?", [row[0]])
+            session.execute("INSERT INTO recsql.functions VALUES (?, ?, ?, ?)", row)
+
+
+@contextmanager
+def _empty_views(session: Session) -> Iterator[None]:
+    """Put empty views of the same columns in the place of the bound ones within the block.
+
+    DuckDB binds a macro when it is created, and mistakes an unqualified column in the text of a
+    view that the macro reads, or of a view below that, for the macro's parameter of the same name
+    ('Conflicting column names'). When the macro is called it does not.
+    """
+    definitions = dict(session.rows("SELECT s.source, s.definition FROM recsql.sources AS s"))
+    for source in definitions:
+        columns = ", ".join(
+            f"NULL::{kind} AS {quote(name)}"
+            for name, kind in bound_types(session, source).items()
+        )
+        session.execute(f"CREATE OR REPLACE VIEW recsql.{source} AS SELECT {columns} WHERE false")
+    yield
+    for source, definition in definitions.items():
+        session.execute(f"CREATE OR REPLACE VIEW recsql.{source} AS {definition}")
 
 
 def macros_current(session: Session) -> bool:
@@ -95,12 +131,16 @@ def macros_current(session: Session) -> bool:
 
 def check_collisions(session: Session, prefix: str) -> None:
     """Refuse to overwrite a macro that the user made."""
-    names = [prefix + name for name in sql_names("functions")]
+    names = [(prefix + name).lower() for name in sql_names("functions")]
+    ours: list[str] = []
+    if schema_exists(session):
+        ours = [row[0].lower() for row in session.rows("SELECT f.name FROM recsql.functions AS f")]
     clash = session.rows(
         "SELECT f.function_name FROM duckdb_functions() AS f WHERE NOT f.internal "
         "AND f.schema_name = 'main' AND f.database_name = current_database() "
-        "AND list_contains(?, f.function_name) ORDER BY 1",
-        [names],
+        "AND list_contains(?, lower(f.function_name)) "
+        "AND NOT list_contains(?, lower(f.function_name)) ORDER BY 1",
+        [names, ours],
     )
     if clash:
         raise StateError(
@@ -123,8 +163,13 @@ def template_values(session: Session) -> dict[str, str]:
     bound = is_bound(session, "interactions")
     types = id_types(session) if bound else UNBOUND_TYPES
     values = dict(types, prefix=stored_prefix(session))
-    values["depth"] = str(setting_int(session, "stored_depth"))
+    # What is stored, not what the setting asks for: that counts from the next training on.
+    values["depth"] = str(session.value("SELECT t.stored_depth FROM recsql.totals AS t") or 0)
     values["real_time"] = str(bound and has_real_time(session)).lower()
+    values["popular_days"] = "30" if values["real_time"] == "true" else "NULL"
+    values["bought_at"] = (
+        "make_timestamp(epoch_us(i.ts))" if values["real_time"] == "true" else "NULL::TIMESTAMP"
+    )
     values["has_ts"] = str(bound and is_argument_bound(session, "interactions", "ts")).lower()
     incumbents = dict(
         session.rows("SELECT m.task, m.algorithm FROM recsql.models AS m WHERE m.status = 'incumbent'")
@@ -188,9 +233,9 @@ def _refusing_macro(header: Header, sentence: str, values: dict[str, str]) -> st
     return f"{opening} AS TABLE SELECT {columns} WHERE {failure}::BOOLEAN;"
 
 
-def _register_one(
-    con: duckdb.DuckDBPyConnection, function: PythonFunction, callable_: Callable[..., Any]
-) -> None:
+def _register(con: duckdb.DuckDBPyConnection, function: PythonFunction, key: str) -> None:
+    callable_ = function.make(key)
+    keep(callable_)
     for attempt in range(_ATTEMPTS):
         try:
             con.cursor().create_function(
@@ -214,11 +259,11 @@ def _register_one(
 
 def _instance_function() -> PythonFunction:
     def make(key: str) -> Callable[..., Any]:
-        def instance_key(rows: Any) -> Any:
+        def tell_key(rows: Any) -> Any:
             import pyarrow as pa
 
             return pa.array([key] * len(rows), type=pa.string())
 
-        return instance_key
+        return tell_key
 
     return PythonFunction(INSTANCE_FUNCTION, ("BOOLEAN",), "VARCHAR", make)

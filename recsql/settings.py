@@ -23,11 +23,11 @@ SETTINGS = (
     Setting("session_gap_minutes", "60", "a longer break ends a session"),
     Setting("stored_depth", "50", "neighbours stored for each item: the largest k"),
     Setting("max_group_items", "1000", "items of one customer or basket that form pairs"),
-    Setting("max_pair_megabytes", "512", "pair counts above this are counted again by refresh"),
+    Setting("max_pair_megabytes", "128", "pair counts above this are counted again by refresh"),
     Setting("generations_kept", "2", "retired models of a task whose artifacts are kept"),
     Setting("quantile_bins", "4", "bins of a numeric attribute in reference customers"),
     Setting("trend_half_life_days", "7", "half-life of the moving average behind trends"),
-    Setting("trend_window_days", "90", "days of history that a trend is measured against"),
+    Setting("trend_window_days", "180", "days of history that a trend is measured against"),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 

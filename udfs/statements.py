@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
-
-from recsql.arrow import struct_list
 from recsql.functions import PythonFunction
 from recsql.statements import statement_names
 from recsql.statements.core import run_from_sql, statement_header
@@ -18,7 +15,9 @@ def _function(name: str) -> PythonFunction:
     columns = ", ".join(f'"{field.name}" {field.type}' for field in fields)
 
     def make(key: str) -> Callable[..., Any]:
-        def call_statement(arguments: pa.ChunkedArray) -> pa.Array:
+        def call_statement(arguments: Any) -> Any:
+            from recsql.arrow import struct_list
+
             rows = [run_from_sql(name, key, text) for text in arguments.to_pylist()]
             return struct_list(rows, fields)
 

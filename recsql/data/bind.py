@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import duckdb
 
 from recsql.columns import (
     ID_TYPES,
@@ -25,12 +27,13 @@ _IDS = frozenset({"user_id", "item_id", "basket_id", "session_id", "request_id"}
 
 @dataclass(frozen=True)
 class Binding:
-    """A checked binding, ready to be stored: the view's columns and its SQL text."""
+    """A checked binding, ready to be stored: the view's SQL text and the types of its columns."""
 
     source: str
     relation: str
     arguments: dict[str, Any]
     definition: str
+    types: dict[str, str]
     private: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -61,27 +64,29 @@ def make_binding(
     if not isinstance(relation_name, str) or not relation_name.strip():
         raise BindError(f"The source must be the name of a table or view, got {relation_name!r}.")
     relation = find_relation(session, relation_name, schema=schema, temporary=tuple(temporary))
-    selected = [
-        _column(session, relation, column, arguments.get(column.name), source)
+    selected = {
+        column.name: _column(session, relation, column, arguments.get(column.name), source)
         for column in VIEWS[source]
         if column.name != "context"
-    ]
+    }
     if source == "interactions":
-        selected.append(_context(relation, arguments.get("context")))
+        selected["context"] = _context(relation, arguments.get("context"))
     attributes, notes = _attributes(relation, source, arguments)
-    private = _private(attributes, arguments.get("private") or ())
-    selected += [f"source.{quote(name)} AS {quote(name)}" for name in attributes]
-    definition = f"SELECT {', '.join(selected)} FROM {relation.sql} AS source"
-    if arguments.get("filter"):
-        check_expression(session, arguments["filter"], "filter")
-        definition += f" WHERE ({arguments['filter']}\n)"
-    _try(session, definition)
-    if arguments.get("net_returns"):
+    private = _private(attributes, _names(arguments.get("private"), "private"))
+    selected |= {name: f"source.{quote(name)}" for name in attributes}
+    # Named only outside: an expression must not meet the columns that stand before it.
+    definition = (
+        f"SELECT bound.* FROM (SELECT {', '.join(selected.values())} FROM {relation.sql} AS source"
+        f"{_where(session, relation, arguments.get('filter'))}) "
+        f"AS bound({', '.join(map(quote, selected))})"
+    )
+    types = _types(session, definition)
+    if _is_true(arguments.get("net_returns"), "net_returns"):
         definition = fill(body_of("net_returns"), {"interactions": definition})
-        _try(session, definition)
-    _check_types(session, definition, source)
+        types = _types(session, definition)
+    _check_types(types, arguments)
     given = {name: value for name, value in arguments.items() if value not in (None, False)}
-    return Binding(source, relation_name, given, definition, private, notes)
+    return Binding(source, relation_name, given, definition, types, private, notes)
 
 
 def body_of(name: str) -> str:
@@ -98,33 +103,49 @@ def unbound_view(source: str) -> str:
 
 
 def write_binding(session: Session, binding: Binding) -> None:
-    """Store a binding and create its view; runs inside the caller's transaction."""
+    """Store a binding and create its view; runs inside the caller's transaction.
+
+    Raises
+    ------
+    BindError
+        The view cannot be read: it would read itself.
+    """
     session.execute(f"CREATE OR REPLACE VIEW recsql.{binding.source} AS {binding.definition}")
+    _types(session, f"SELECT * FROM recsql.{binding.source}")
     session.execute("DELETE FROM recsql.sources AS s WHERE s.source = ?", [binding.source])
     session.execute(
-        "INSERT INTO recsql.sources VALUES (?, ?, ?::JSON, ?, ?, now()::TIMESTAMP)",
+        "INSERT INTO recsql.sources VALUES (?, ?, ?::JSON, ?, ?::JSON, ?, now()::TIMESTAMP)",
         [
             binding.source,
             binding.relation,
             json.dumps(binding.arguments),
             binding.definition,
+            json.dumps(binding.types),
             list(binding.private),
         ],
     )
 
 
 def describe_binding(session: Session, binding: Binding) -> list[tuple[Any, ...]]:
-    """Count what a binding reads: one row a bound column."""
-    columns = session.columns(f"SELECT * FROM recsql.{binding.source}")
+    """Count what a binding reads: one row a bound column.
+
+    Raises
+    ------
+    BindError
+        A row cannot be read: a value does not fit the type of its column.
+    """
     bound = [
         (name, kind, _bound_to(binding, name))
-        for name, kind in columns
+        for name, kind in binding.types.items()
         if _bound_to(binding, name) is not None
     ]
     counts = ", ".join(
         f"count(v.{quote(name)}), approx_count_distinct(v.{quote(name)})" for name, _, _ in bound
     )
-    row = session.rows(f"SELECT count(*), {counts} FROM recsql.{binding.source} AS v")[0]
+    try:
+        row = session.rows(f"SELECT count(*), {counts} FROM recsql.{binding.source} AS v")[0]
+    except duckdb.Error as error:
+        raise _does_not_fit(error) from error
     total = row[0]
     return [
         (binding.source, name, to, kind, total, total - row[1 + 2 * n], row[2 + 2 * n])
@@ -134,19 +155,32 @@ def describe_binding(session: Session, binding: Binding) -> list[tuple[Any, ...]
 
 def is_bound(session: Session, source: str) -> bool:
     """Tell whether a source is bound."""
-    return bool(session.value("SELECT count(*) FROM recsql.sources AS s WHERE s.source = ?", [source]))
+    return bool(
+        session.value("SELECT count(*) FROM recsql.sources AS s WHERE s.source = ?", [source])
+    )
+
+
+def bound_types(session: Session, source: str) -> dict[str, str]:
+    """Give the types of the columns as they were bound; the table itself may be gone since."""
+    stored = session.value(
+        "SELECT s.column_types::VARCHAR FROM recsql.sources AS s WHERE s.source = ?", [source]
+    )
+    types: dict[str, str] = json.loads(stored or "{}")
+    return types
 
 
 def id_types(session: Session) -> dict[str, str]:
-    """Give the SQL types of the ids of the bound interactions, by name of the id."""
-    kinds = dict(session.columns("SELECT * FROM recsql.interactions"))
-    return {f"{name}_type": kinds[name] for name in ("user_id", "item_id", "basket_id")}
+    """Give the SQL types of the ids of the interactions; VARCHAR while they are not bound."""
+    kinds = bound_types(session, "interactions")
+    return {
+        f"{name}_type": kinds.get(name, "VARCHAR") for name in ("user_id", "item_id", "basket_id")
+    }
 
 
 def has_real_time(session: Session) -> bool:
     """Tell whether ``ts`` of the interactions is bound to a date or timestamp."""
-    kinds = dict(session.columns("SELECT * FROM recsql.interactions"))
-    return kinds["ts"] in REAL_TIME_TYPES and is_argument_bound(session, "interactions", "ts")
+    kind = bound_types(session, "interactions")["ts"]
+    return kind in REAL_TIME_TYPES and is_argument_bound(session, "interactions", "ts")
 
 
 def is_argument_bound(session: Session, source: str, argument: str) -> bool:
@@ -164,28 +198,45 @@ def _bound_to(binding: Binding, name: str) -> str | None:
     return name
 
 
-def _column(
-    session: Session, relation: Relation, column: Column, given: Any, source: str
-) -> str:
+def _column(session: Session, relation: Relation, column: Column, given: Any, source: str) -> str:
     if given is None:
         if column.name == "item_id" or (column.name == "user_id" and source == "users"):
             raise BindError(
                 f"{column.name} must be bound for {source}, got nothing. Pass {column.name} := "
                 f"'…', one of {', '.join(relation.columns)}."
             )
-        return f"{column.default} AS {column.name}"
+        return column.default
     if not isinstance(given, str):
-        raise BindError(f"{column.name} must be a column name or expression, got {given!r}.")
+        raise BindError(
+            f"{column.name} must be a column name or expression, got {given!r}. Write it as text."
+        )
     text = column_sql(session, given, relation.columns, column.name)
-    return f"{text}::{column.type} AS {column.name}" if column.type else f"{text} AS {column.name}"
+    return f"{text}::{column.type}" if column.type else text
 
 
-def _context(relation: Relation, names: Any) -> str:
+def _where(session: Session, relation: Relation, condition: Any) -> str:
+    if condition is None:
+        return ""
+    if not isinstance(condition, str):
+        raise BindError(f"filter must be a condition, got {condition!r}. Write it as text.")
+    check_expression(session, condition, relation.columns, "filter")
+    types = _types(session, f"SELECT ({condition}\n) FROM {relation.sql} AS source")
+    kind = next(iter(types.values()))
+    if kind != "BOOLEAN":
+        raise BindError(
+            f"filter must be true or false for a row, got {condition!r}, which is {kind}. "
+            "Write a comparison, for example 'quantity > 0'."
+        )
+    return f" WHERE ({condition}\n)"
+
+
+def _context(relation: Relation, asked: Any) -> str:
+    names = _names(asked, "context")
     if not names:
-        return "NULL::STRUCT(unbound BOOLEAN) AS context"
-    known = [_known(relation, name, "context") for name in names]
+        return "NULL::STRUCT(unbound BOOLEAN)"
+    known = [_known(relation.columns, name, "context") for name in names]
     parts = ", ".join(f"{quote(name)} := source.{quote(name)}" for name in known)
-    return f"struct_pack({parts}) AS context"
+    return f"struct_pack({parts})"
 
 
 def _attributes(
@@ -196,7 +247,9 @@ def _attributes(
     reserved = {column.name for column in VIEWS[source]}
     asked = arguments.get("attributes")
     if asked is not None:
-        names = [_known(relation, name, "attributes") for name in asked]
+        names = [
+            _known(relation.columns, name, "attributes") for name in _names(asked, "attributes")
+        ]
         clash = [name for name in names if name.lower() in reserved]
         if clash:
             raise BindError(
@@ -204,58 +257,74 @@ def _attributes(
                 f"{clash[0]!r}. Rename it in a view and bind that."
             )
         return names, ()
-    bound = {
-        value.lower() for name in reserved if isinstance(value := arguments.get(name), str)
-    }
+    bound = {value.lower() for name in reserved if isinstance(value := arguments.get(name), str)}
     names = [name for name in relation.columns if name.lower() not in bound | reserved]
     left_out = [n for n in relation.columns if n.lower() in reserved and n.lower() not in bound]
     return names, tuple(f"{name} is not an attribute: recsql uses the name" for name in left_out)
 
 
 def _private(attributes: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
-    for name in asked:
-        if name not in attributes:
-            raise BindError(
-                f"private must name attributes, got {name!r}.{did_you_mean(name, attributes)}"
-            )
-    return tuple(asked)
+    return tuple(_known(attributes, name, "private", "attributes") for name in asked)
 
 
-def _known(relation: Relation, name: Any, argument: str) -> str:
-    for column in relation.columns:
+def _names(given: Any, argument: str) -> list[str]:
+    """Give a list argument without repetitions; BindError unless it is a list of names."""
+    if given is None:
+        return []
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise BindError(
+            f"{argument} must be a list of column names, got {given!r}. Write it in brackets."
+        )
+    return list(dict.fromkeys(given))
+
+
+def _known(columns: Iterable[str], name: Any, argument: str, what: str = "columns") -> str:
+    known = list(columns)
+    for column in known:
         if isinstance(name, str) and column.lower() == name.lower():
             return column
     raise BindError(
-        f"{argument} must name columns of the source, got {name!r}."
-        f"{did_you_mean(str(name), relation.columns)}"
+        f"{argument} must name {what} of the source, got {name!r}."
+        f"{did_you_mean(str(name), known)} The {what} are {', '.join(known) or 'none'}."
     )
 
 
-def _try(session: Session, definition: str) -> None:
-    """Plan the view once, so that a wrong type is a sentence here and not an error later."""
-    import duckdb
+def _is_true(given: Any, argument: str) -> bool:
+    if given is None or isinstance(given, bool):
+        return bool(given)
+    raise BindError(f"{argument} must be true or false, got {given!r}. Leave it out for false.")
 
+
+def _types(session: Session, definition: str) -> dict[str, str]:
+    """Plan a query, so that a wrong type is a sentence here and not an error later."""
     try:
-        session.columns(definition)
+        return dict(session.columns(definition))
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise BindError(
-            f"The columns must fit the source, got: {reason}. Correct the argument and bind again."
-        ) from error
+        raise _does_not_fit(error) from error
 
 
-def _check_types(session: Session, definition: str, source: str) -> None:
-    for name, kind in session.columns(definition):
+def _does_not_fit(error: duckdb.Error) -> BindError:
+    return BindError(
+        f"Every column must fit the source and its type, got: {str(error).splitlines()[0]} "
+        "Correct the argument, for example with TRY_CAST, and bind again."
+    )
+
+
+def _check_types(types: Mapping[str, str], arguments: Mapping[str, Any]) -> None:
+    for name, kind in types.items():
+        given = arguments.get(name)
         if name in _IDS and kind not in ID_TYPES:
             raise BindError(
                 f"{name} must be an integer, VARCHAR or UUID, got {kind}. "
-                f"Bind an expression, for example '{name}::VARCHAR'."
+                f"Bind an expression, for example '({given})::VARCHAR'."
             )
         if name == "ts" and kind not in TIME_TYPES:
-            example = "strptime(ts, '%Y-%m-%d')" if kind == "VARCHAR" else "make_timestamp(…)"
+            example = (
+                f"strptime({given}, ''%Y-%m-%d'')" if kind == "VARCHAR" else f"({given})::BIGINT"
+            )
             raise BindError(
                 f"ts must be a TIMESTAMP, TIMESTAMPTZ, DATE or an integer that orders, got {kind}. "
-                f"Bind an expression, for example {example}."
+                f"Bind an expression, for example '{example}'."
             )
 
 
@@ -265,4 +334,4 @@ def time_sql(kind: str) -> str:
     Microseconds since 1970 for dates and timestamps (UTC for TIMESTAMPTZ), the value itself
     for integers.
     """
-    return "i.ts::BIGINT" if kind in INTEGER_TYPES else "epoch_us(i.ts)"
+    return "TRY_CAST(i.ts AS BIGINT)" if kind in INTEGER_TYPES else "epoch_us(i.ts)"

@@ -10,7 +10,7 @@ import numpy as np
 from recsql.data.purchases import PurchaseReader
 from recsql.database import Session
 from recsql.kernels.groups import build_groups
-from recsql.kernels.windows import time_windows
+from recsql.kernels.windows import latest_times, time_windows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,15 +58,27 @@ class History:
 
     def user_groups(self, cap: int) -> tuple[Array, Array]:
         """Give (ptr, item) of the customers' distinct items, at most the newest ``cap``."""
-        entries = np.diff(self.basket_ptr)
-        buyer_of_basket = np.repeat(np.arange(self.n_buyers, dtype=np.int64), np.diff(self.buyer_ptr))
-        user_code = np.cumsum(self.is_user, dtype=np.int64) - 1
-        keep = self.is_user[buyer_of_basket]
-        entry_kept = np.repeat(keep, entries)
-        user = np.repeat(user_code[buyer_of_basket[keep]], entries[keep])
-        item = self.basket_item if entry_kept.all() else self.basket_item[entry_kept]
-        time = np.repeat(self.basket_time[keep], entries[keep])
+        user, item, time = self._user_rows()
         return build_groups(user, item, int(self.is_user.sum()), self.n_items, cap=cap, time=time)
+
+    def user_times(self, groups: tuple[Array, Array]) -> Array:
+        """Give the latest time of each entry of ``user_groups``: int64[n_entries]."""
+        return latest_times(*groups, *self._user_rows())
+
+    def basket_times(self, groups: tuple[Array, Array]) -> Array:
+        """Give the time of each entry of ``basket_groups``: int64[n_entries]."""
+        return np.repeat(self.basket_time, np.diff(groups[0]))
+
+    def _user_rows(self) -> tuple[Array, Array, Array]:
+        """Give (user, item, time) of every entry of a known customer."""
+        entries = np.diff(self.basket_ptr)
+        buyer = np.repeat(np.arange(self.n_buyers, dtype=np.int64), np.diff(self.buyer_ptr))
+        user_code = np.cumsum(self.is_user, dtype=np.int64) - 1
+        keep = self.is_user[buyer]
+        entry_kept = np.repeat(keep, entries)
+        user = np.repeat(user_code[buyer[keep]], entries[keep])
+        item = self.basket_item if entry_kept.all() else self.basket_item[entry_kept]
+        return user, item, np.repeat(self.basket_time[keep], entries[keep])
 
     def select(self, buyers: Array) -> History:
         """Give the history of some buyers only; ``buyers`` is bool[n_buyers]."""
@@ -77,9 +89,7 @@ class History:
         """Give the same history with item ``i`` called ``code[i]``."""
         basket = np.repeat(np.arange(self.n_baskets, dtype=np.int64), np.diff(self.basket_ptr))
         ptr, item = build_groups(basket, code[self.basket_item], self.n_baskets, self.n_items)
-        return History(
-            self.n_items, self.is_user, self.buyer_ptr, ptr, item, self.basket_time
-        )
+        return History(self.n_items, self.is_user, self.buyer_ptr, ptr, item, self.basket_time)
 
     def before(self, cut: int) -> History:
         """Give the history of the baskets before ``cut``; every buyer remains."""
@@ -109,21 +119,24 @@ class History:
 
 
 def read_codes(session: Session, reader: PurchaseReader) -> None:
-    """Fill the TEMP table item_code(code, item_id): codes in ascending order of id."""
+    """Fill the TEMP table _recsql_item_code(code, item_id): codes in ascending order of id."""
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE item_code AS SELECT (row_number() OVER (ORDER BY d.item_id) "
-        f"- 1)::INTEGER AS code, d.item_id FROM (SELECT DISTINCT p.item_id FROM ({reader.sql}) AS p) "
-        "AS d ORDER BY d.item_id"
+        "CREATE OR REPLACE TEMP TABLE _recsql_item_code AS "
+        "SELECT (row_number() OVER (ORDER BY d.item_id) - 1)::INTEGER AS code, d.item_id "
+        f"FROM (SELECT DISTINCT p.item_id FROM ({reader.sql}) AS p) AS d ORDER BY d.item_id"
     )
 
 
 def read_fingerprints(session: Session, reader: PurchaseReader) -> None:
-    """Fill the TEMP tables buyer(user_id, basket_id, transactions, fingerprint) and
-    day_print(day, transactions, fingerprint): what refresh compares.
-    """  # noqa: D205
+    """Fill the TEMP tables _recsql_buyer(user_id, basket_id, transactions, fingerprint) and
+    _recsql_day_print(day, transactions, fingerprint): what refresh compares.
+    """
     for name, keys in (
-        ("buyer", "p.user_id, CASE WHEN p.user_id IS NULL THEN p.basket_id END AS basket_id"),
-        ("day_print", "p.day"),
+        (
+            "_recsql_buyer",
+            "p.user_id, CASE WHEN p.user_id IS NULL THEN p.basket_id END AS basket_id",
+        ),
+        ("_recsql_day_print", "p.day"),
     ):
         session.execute(
             f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {keys}, count(*) AS transactions, "
@@ -135,21 +148,21 @@ def read_fingerprints(session: Session, reader: PurchaseReader) -> None:
 def read_history(
     session: Session, reader: PurchaseReader, n_items: int, *, changed_only: bool = False
 ) -> tuple[History, pa.Table]:
-    """Read the history of every buyer of TEMP table ``buyer``, or of TEMP ``changed_buyer``.
+    """Read the history of every buyer of TEMP _recsql_buyer, or of _recsql_changed_buyer.
 
     Returns
     -------
     history, and an Arrow table (user_id, basket_id, transactions, fingerprint) with one row a
     buyer in the same order: ascending user_id, then the baskets without a customer
     """
-    source = "changed_buyer" if changed_only else "buyer"
+    source = "_recsql_changed_buyer" if changed_only else "_recsql_buyer"
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE buyer_code AS SELECT (row_number() OVER (ORDER BY b.user_id "
-        "NULLS LAST, b.basket_id) - 1)::INTEGER AS buyer, b.* FROM "
+        "CREATE OR REPLACE TEMP TABLE _recsql_buyer_code AS SELECT (row_number() OVER "
+        "(ORDER BY b.user_id NULLS LAST, b.basket_id) - 1)::INTEGER AS buyer, b.* FROM "
         f"{source} AS b WHERE b.user_id IS NOT NULL OR b.basket_id IS NOT NULL ORDER BY buyer"
     )
     buyers = session.arrow(
-        "SELECT b.user_id, b.basket_id, b.transactions, b.fingerprint FROM buyer_code AS b "
+        "SELECT b.user_id, b.basket_id, b.transactions, b.fingerprint FROM _recsql_buyer_code AS b "
         "ORDER BY b.buyer"
     )
     is_user = buyers.column("user_id").is_valid().to_numpy()
@@ -172,31 +185,34 @@ class _Rows:
 
 def _read_rows(session: Session, reader: PurchaseReader) -> _Rows:
     if reader.baskets == "bound":
-        return _merge(_bound_rows(session, reader), _single_rows(session, reader, "p.basket_id IS NULL"))
+        return _merge(
+            _bound_rows(session, reader), _single_rows(session, reader, "p.basket_id IS NULL")
+        )
     if reader.baskets == "none":
         return _single_rows(session, reader, "true")
     undated = _single_rows(session, reader, "p.time IS NULL")
     buyer, item, time = _user_rows(session, reader, "p.time IS NOT NULL")
-    basket, basket_buyer, basket_time = time_windows(
-        buyer, time, reader.basket_microseconds
-    )
+    basket, basket_buyer, basket_time = time_windows(buyer, time, reader.basket_microseconds)
     return _merge(_Rows(basket, item, basket_buyer, basket_time), undated)
 
 
 def _bound_rows(session: Session, reader: PurchaseReader) -> _Rows:
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE basket_code AS SELECT (row_number() OVER (ORDER BY g.buyer, "
-        "g.basket_id) - 1)::INTEGER AS basket, g.* FROM (SELECT b.buyer, p.user_id, p.basket_id, "
-        f"coalesce(min(p.time), 0) AS time FROM ({reader.sql}) AS p JOIN buyer_code AS b "
+        "CREATE OR REPLACE TEMP TABLE _recsql_basket_code AS SELECT (row_number() OVER "
+        "(ORDER BY g.buyer, g.basket_id) - 1)::INTEGER AS basket, g.* "
+        "FROM (SELECT b.buyer, p.user_id, p.basket_id, "
+        f"coalesce(min(p.time), 0) AS time FROM ({reader.sql}) AS p JOIN _recsql_buyer_code AS b "
         "ON b.user_id IS NOT DISTINCT FROM p.user_id AND b.basket_id IS NOT DISTINCT FROM "
         "CASE WHEN p.user_id IS NULL THEN p.basket_id END WHERE p.basket_id IS NOT NULL "
         "GROUP BY ALL) AS g ORDER BY basket"
     )
-    baskets = session.arrow("SELECT k.buyer, k.time FROM basket_code AS k ORDER BY k.basket")
+    baskets = session.arrow(
+        "SELECT k.buyer, k.time FROM _recsql_basket_code AS k ORDER BY k.basket"
+    )
     rows = session.arrow(
-        f"SELECT k.basket, c.code FROM ({reader.sql}) AS p JOIN basket_code AS k "
+        f"SELECT k.basket, c.code FROM ({reader.sql}) AS p JOIN _recsql_basket_code AS k "
         "ON k.user_id IS NOT DISTINCT FROM p.user_id AND k.basket_id = p.basket_id "
-        "JOIN item_code AS c ON c.item_id = p.item_id"
+        "JOIN _recsql_item_code AS c ON c.item_id = p.item_id"
     )
     return _Rows(
         _numbers(rows, "basket"),
@@ -211,8 +227,8 @@ def _user_rows(
 ) -> tuple[Array, Array, Array]:
     rows = session.arrow(
         "SELECT b.buyer, c.code, coalesce(p.time, 0) AS time "
-        f"FROM ({reader.sql}) AS p JOIN item_code AS c ON c.item_id = p.item_id "
-        f"JOIN buyer_code AS b ON b.user_id = p.user_id WHERE {condition} ORDER BY 1, 3, 2"
+        f"FROM ({reader.sql}) AS p JOIN _recsql_item_code AS c ON c.item_id = p.item_id "
+        f"JOIN _recsql_buyer_code AS b ON b.user_id = p.user_id WHERE {condition} ORDER BY 1, 3, 2"
     )
     return _numbers(rows, "buyer"), _numbers(rows, "code"), _numbers(rows, "time")
 

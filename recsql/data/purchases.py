@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recsql.columns import INTEGER_TYPES, MICROSECONDS_PER_DAY, REAL_TIME_TYPES
-from recsql.data.bind import is_argument_bound
+from recsql.data.bind import is_argument_bound, time_sql
 from recsql.database import Session
 from recsql.errors import ParameterError
 from recsql.settings import setting_number, setting_text
@@ -50,14 +50,16 @@ def purchase_reader(session: Session) -> PurchaseReader:
         "SELECT w.event, w.weight::VARCHAR FROM recsql.event_weights AS w ORDER BY w.event"
     )
     sql = _purchase_sql(
-        time="i.ts::BIGINT" if kind in INTEGER_TYPES else "epoch_us(i.ts)",
+        time=time_sql(kind),
         has_ts=has_ts,
         real=real,
         weighted=bool(weights),
         # The present moves with the data: only a fixed or clock-bound one excludes rows.
         until=now,
     )
-    bound = session.value("SELECT s.definition FROM recsql.sources AS s WHERE s.source = 'interactions'")
+    bound = session.value(
+        "SELECT s.definition FROM recsql.sources AS s WHERE s.source = 'interactions'"
+    )
     version = session.value("SELECT version()")
     definition = repr((bound, weights, version, hours if baskets == "windows" else None))
     today = now // MICROSECONDS_PER_DAY if real and now is not None else None
@@ -77,26 +79,26 @@ def _now(session: Session, kind: str) -> int | None:
             )
         return int(value if integer else session.value("SELECT epoch_us(?::TIMESTAMP)", [text]))
     if integer:
-        latest = session.value("SELECT max(i.ts)::BIGINT FROM recsql.interactions AS i")
+        latest = session.value("SELECT max(TRY_CAST(i.ts AS BIGINT)) FROM recsql.interactions AS i")
     else:
         latest = session.value(
-            "SELECT least(epoch_us(max(i.ts)), epoch_us(now())) FROM recsql.interactions AS i"
+            "SELECT least(max(epoch_us(i.ts)), epoch_us(now())) FROM recsql.interactions AS i"
         )
     return None if latest is None else int(latest)
 
 
-def _purchase_sql(
-    *, time: str, has_ts: bool, real: bool, weighted: bool, until: int | None
-) -> str:
+def _purchase_sql(*, time: str, has_ts: bool, real: bool, weighted: bool, until: int | None) -> str:
     moment = time if has_ts else "NULL::BIGINT"
-    day = f"({time} // {MICROSECONDS_PER_DAY})" if real else "NULL::BIGINT"
+    # // rounds towards zero, which is a day too late before 1970.
+    day = f"({time} // {MICROSECONDS_PER_DAY} - ({time} % {MICROSECONDS_PER_DAY} < 0)::BIGINT)"
+    day = day if real else "NULL::BIGINT"
     strength = "coalesce(w.weight, 1)" if weighted else "1"
     join = "LEFT JOIN recsql.event_weights AS w ON w.event = i.event" if weighted else ""
     conditions = ["i.item_id IS NOT NULL", "coalesce(i.quantity, 1) > 0"]
     if weighted:
         conditions.append("coalesce(w.weight, 1) > 0")
     if until is not None:
-        conditions.append(f"(i.ts IS NULL OR {time} <= {until})")
+        conditions.append(f"({time} IS NULL OR {time} <= {until})")
     return (
         f"SELECT i.user_id, i.item_id, i.basket_id, {moment} AS time, {day} AS day, "
         f"{strength}::DECIMAL(18, 6) AS strength, "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import duckdb
+
 from recsql.database import Session, quote
 from recsql.errors import BindError, did_you_mean
 
@@ -81,6 +83,17 @@ def _candidates(parts: list[str], catalog: str, schemas: list[str]) -> list[list
 
 
 def _describe(session: Session, found: tuple[str, str, str], catalog: str) -> Relation:
+    if found[:2] == (catalog, "recsql"):
+        raise BindError(
+            f"The source must be a table or view of yours, got recsql.{found[2]}, which recsql "
+            "writes. Bind what stands behind it."
+        )
     path = found[1:] if found[0] == catalog else found
     sql = ".".join(quote(part) for part in path)
-    return Relation(sql, dict(session.columns(f"SELECT * FROM {sql}")))
+    try:
+        return Relation(sql, dict(session.columns(f"SELECT * FROM {sql}")))
+    except duckdb.Error as error:
+        raise BindError(
+            f"The source must be a relation that can be read, got {'.'.join(path)}: "
+            f"{str(error).splitlines()[0]} Repair it, and bind again."
+        ) from error

@@ -64,7 +64,7 @@ class Snapshot:
 
 
 def read_snapshot(session: Session) -> Snapshot:
-    """Read everything; leaves the TEMP tables item_code, buyer, day_print and item_day."""
+    """Read everything; leaves the TEMP tables _recsql_…, names no view of a user can mean."""
     with session.transaction():
         reader = purchase_reader(session)
         read_codes(session, reader)
@@ -72,28 +72,29 @@ def read_snapshot(session: Session) -> Snapshot:
         read_item_days(session, reader)
         item_ids, available = read_items(session)
         history, buyers = read_history(session, reader, len(item_ids))
-        item_days = read_item_day_arrays(session, "item_day")
+        item_days = read_item_day_arrays(session, "_recsql_item_day")
     return Snapshot(reader, item_ids, available, history, buyers, item_days)
 
 
 def read_item_days(session: Session, reader: PurchaseReader, condition: str = "true") -> None:
-    """Fill the TEMP table item_day(day, item_id, transactions, strength)."""
+    """Fill the TEMP table _recsql_item_day(day, item_id, transactions, strength)."""
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE item_day AS SELECT p.day, p.item_id, "
+        "CREATE OR REPLACE TEMP TABLE _recsql_item_day AS SELECT p.day, p.item_id, "
         "count(*) AS transactions, sum(p.strength)::DECIMAL(38, 6) AS strength "
         f"FROM ({reader.sql}) AS p WHERE {condition} GROUP BY ALL"
     )
 
 
 def read_items(session: Session) -> tuple[pa.Array, Array]:
-    """Give the ids of TEMP item_code in ascending order, and which of them are available.
+    """Give the ids of TEMP _recsql_item_code in ascending order, and which of them are available.
 
     An item of several rows in the bound items is available when one of them is; an item without
     a row is available.
     """
     table = session.arrow(
-        "SELECT c.item_id, coalesce(a.available, true) AS available FROM item_code AS c LEFT JOIN "
-        "(SELECT v.item_id, bool_or(coalesce(v.available, true)) AS available "
+        "SELECT c.item_id, coalesce(a.available, true) AS available "
+        "FROM _recsql_item_code AS c LEFT JOIN (SELECT v.item_id, "
+        "bool_or(coalesce(v.available, true)) AS available "
         "FROM recsql.items AS v GROUP BY v.item_id) AS a "
         "ON a.item_id::VARCHAR = c.item_id::VARCHAR ORDER BY c.item_id"
     ).combine_chunks()
@@ -107,7 +108,7 @@ def read_item_day_arrays(session: Session, source: str) -> ItemDays:
     table = session.arrow(
         f"SELECT c.position, coalesce(d.day, {NO_DAY}) AS day, d.transactions FROM {source} AS d "
         "JOIN (SELECT i.item_id, (row_number() OVER (ORDER BY i.item_id) - 1)::INTEGER AS position "
-        "FROM item_code AS i) AS c ON c.item_id = d.item_id ORDER BY 1, 2"
+        "FROM _recsql_item_code AS i) AS c ON c.item_id = d.item_id ORDER BY 1, 2"
     )
     return ItemDays(*(table.column(name).to_numpy() for name in table.column_names))
 

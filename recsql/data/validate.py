@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from recsql.data.checks import attributes, events, goods, groups, ids, rows, tasks
+import duckdb
+
+from recsql.data.checks import attributes, events, goods, groups, homes, ids, rows, tasks, totals
 from recsql.data.checks.evidence import Evidence
 from recsql.data.checks.finding import Finding
 from recsql.database import Session
+from recsql.errors import BindError
 
 Check = Callable[[Evidence], list[Finding]]
 
 # A new check is a function of one file of recsql/data/checks, and a line here.
 CHECKS: tuple[Check, ...] = (
-    rows.overview,
-    rows.uncommitted,
+    totals.overview,
+    totals.uncommitted,
     rows.empty_sources,
     rows.empty_columns,
     tasks.related_has_customers,
@@ -35,19 +38,28 @@ CHECKS: tuple[Check, ...] = (
     ids.mixed_ids,
     ids.ids_in_two_cases,
     ids.ids_with_leading_zeros,
-    ids.ids_without_a_row,
-    ids.rows_never_seen,
-    ids.null_home_ids,
-    ids.duplicate_ids,
     ids.dominating_ids,
+    homes.ids_without_a_row,
+    homes.rows_never_seen,
+    homes.null_ids,
+    homes.duplicate_ids,
     attributes.useless_attributes,
     goods.likely_non_goods,
     groups.shared_baskets,
     groups.large_groups,
-    rows.filtered,
-    rows.left_out,
+    totals.filtered,
+    totals.left_out,
 )
-_FIRST, _LAST = rows.overview, rows.left_out
+_FIRST, _LAST = totals.overview, totals.left_out
+# What reading a view raises when its table changed, or an expression meets a value it cannot take.
+_UNREADABLE = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    duckdb.IOException,
+    duckdb.OutOfRangeException,
+)
 _ORDER = ("error", "warning", "info")
 
 
@@ -70,11 +82,20 @@ def find_all(
     ------
     ParameterError
         A setting that training needs is not as it must be.
+    BindError
+        A bound table changed so that its view cannot be read.
     """
-    with session.transaction():
-        evidence = Evidence(session, schema, visible_rows)
-        found = {check: check(evidence) for check in CHECKS}
-        evidence.forget()
+    try:
+        with session.transaction():
+            evidence = Evidence(session, schema, visible_rows)
+            found = {check: check(evidence) for check in CHECKS}
+            evidence.forget()
+    except _UNREADABLE as error:
+        reason = str(error).splitlines()[0]
+        raise BindError(
+            f"The bound columns must be readable, got: {reason}. Correct the data or the "
+            "expression, and bind again."
+        ) from error
     middle = [f for check in CHECKS if check not in (_FIRST, _LAST) for f in found[check]]
     middle.sort(key=lambda finding: _ORDER.index(finding.severity))
     return [*found[_FIRST], *middle, *found[_LAST]]

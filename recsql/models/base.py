@@ -56,7 +56,9 @@ class Purchases:
         if day is not None:
             kept = days.day < day
             days = ItemDays(days.item[kept], days.day[kept], days.transactions[kept])
-        return Purchases(self.history.before(cut), days, None if day is None else day - 1, self.group_cap)
+        return Purchases(
+            self.history.before(cut), days, None if day is None else day - 1, self.group_cap
+        )
 
     def of_buyers(self, chosen: Array) -> Purchases:
         """Give the purchases of some buyers; days are left as they are."""
@@ -144,7 +146,7 @@ class Recommender(ABC):
         self.n_items_ = n_items
         return self
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027 - a model without ranges need not write it
         """Raise ParameterError for a setting out of its range."""
 
     @abstractmethod
@@ -155,5 +157,5 @@ class Recommender(ABC):
     def _recommend(self, queries: Array, k: int, candidates: Array | None) -> Recommended:
         """Recommend; arguments are checked."""
 
-    def _restore(self, arrays: Mapping[str, Array]) -> None:
+    def _restore(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
         """Take arrays back; models without arrays need not care."""

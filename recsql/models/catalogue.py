@@ -11,8 +11,6 @@ from recsql import models as room
 from recsql.errors import UnknownNameError, did_you_mean
 from recsql.models.base import Recommender
 
-TASKS = ("bundle", "related", "popular", "trending")
-
 
 @cache
 def catalogue() -> dict[str, type[Recommender]]:

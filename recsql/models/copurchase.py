@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.errors import ParameterError, did_you_mean
-from recsql.kernels.cooccurrence import (
-    Neighbours,
+from recsql.kernels.cooccurrence import top_neighbours
+from recsql.kernels.decay import epoch_day, now_factor, root_weights
+from recsql.kernels.pairs import (
     Pairs,
     count_pairs,
     merge_pairs,
     pair_bytes_estimate,
     rank_pairs,
     relabel_pairs,
-    top_neighbours,
 )
+from recsql.kernels.ranking import Neighbours
 from recsql.models.base import Array, Purchases, Recommended, Recommender
 
+LEAST_RANKED = 50
 WEIGHTINGS = ("cosine", "jaccard", "confidence", "lift", "count")
+
+
+class Groups(NamedTuple):
+    """Groups of items with the weight of each entry (None: all alike)."""
+
+    ptr: Array
+    item: Array
+    weight: Array | None
 
 
 @dataclass
@@ -32,14 +44,20 @@ class CoPurchase(Recommender):
     n_ij / sqrt(n_i n_j), jaccard n_ij / (n_i + n_j - n_ij), lift n_ij N / (n_i n_j), confidence
     n_ij / n_i. Pairs below ``min_support`` groups are left out.
 
+    With ``half_life_days`` a pair counts less the older it is: half, when its two purchases are
+    one half-life old on average. Sums of these weights take the places of the counts; the
+    support that ``min_support`` looks at stays the plain count.
+
     Source: Linden, Smith and York, IEEE Internet Computing 7(1), 2003; unified recommendation
     framework for a CRM, section 2.2.
     """
 
-    keep_pair_bytes: ClassVar[int] = 0  # a trainer that will refresh sets it on the instance
-
     weighting: str = "cosine"
     min_support: int = 2
+    half_life_days: float | None = None
+
+    def __post_init__(self) -> None:
+        self.keep_pair_bytes = 0  # not a setting: a trainer that will refresh raises it
 
     def _check(self) -> None:
         if self.weighting not in WEIGHTINGS:
@@ -49,89 +67,170 @@ class CoPurchase(Recommender):
             )
         if not self.min_support >= 1:
             raise ParameterError(f"min_support must be at least 1, got {self.min_support}.")
+        if self.half_life_days is not None and not self.half_life_days > 0:
+            raise ParameterError(
+                f"half_life_days must be > 0, got {self.half_life_days}. "
+                "None counts all ages alike."
+            )
 
     @classmethod
+    @abstractmethod
     def groups(cls, purchases: Purchases) -> tuple[Array, Array]:
         """Give (ptr, item) of the groups that this model counts."""
-        raise NotImplementedError
+
+    @classmethod
+    @abstractmethod
+    def times(cls, purchases: Purchases, groups: tuple[Array, Array]) -> Array:
+        """Give the time of each entry of the groups: int64[n_entries]."""
+
+    def epoch(self, today: int | None) -> int:
+        """Give the day that ages are counted to; 0 where age does not count.
+
+        Raises
+        ------
+        ParameterError
+            Age is to count and there is no real time.
+        """
+        if self.half_life_days is None:
+            return 0
+        if today is None:
+            raise ParameterError(
+                "half_life_days must be None without dates or timestamps, "
+                f"got {self.half_life_days}. Bind ts to a DATE or TIMESTAMP."
+            )
+        return epoch_day(today, self.half_life_days)
 
     def _fit(self, purchases: Purchases) -> None:
-        ptr, item = self.groups(purchases)
-        self._groups = (ptr, item)
+        self.today_ = purchases.today
+        self.epoch_ = self.epoch(purchases.today)
+        self.groups_: Groups | None = self._weighted_groups(purchases)
         self.n_items_ = purchases.n_items
-        self.n_groups_ = int(np.count_nonzero(np.diff(ptr)))
-        fits = self.keep_pair_bytes > 0 and (
-            pair_bytes_estimate(ptr, item, purchases.n_items) <= self.keep_pair_bytes
-        )
-        self.pairs_: Pairs | None = count_pairs(ptr, item, purchases.n_items) if fits else None
+        self.n_groups_, self.total_weight_ = _totals(self.groups_)
+        bytes_needed = pair_bytes_estimate(self.groups_.ptr, self.groups_.item, self.n_items_)
+        self._forget_ranking()
+        fits = bytes_needed <= self.keep_pair_bytes
+        self.pairs_: Pairs | None = self._count(self.groups_, self.n_items_) if fits else None
 
-    def change(
-        self,
-        added: tuple[Array, Array],
-        removed: tuple[Array, Array],
-        new_code: Array,
-        n_items: int,
-    ) -> None:
-        """Bring counted pairs up to date with groups that came and went.
+    def change(self, added: Purchases, removed: Purchases, new_code: Array) -> None:
+        """Bring counted pairs up to date with groups that came and went, whole ones.
 
         Parameters
         ----------
-        added, removed : (ptr, item) of whole groups, in the new item codes
+        added, removed : purchases of the changed buyers as they are and as they were, both in
+            the new item codes
         new_code : int32[old n_items]    new code of each old item, ascending
+
+        Raises
+        ------
+        ParameterError
+            The pairs were not kept.
         """
         if self.pairs_ is None:
-            raise ParameterError("Pairs must have been kept to be changed. Count them again.")
-        pairs = relabel_pairs(self.pairs_, new_code, n_items)
+            raise ParameterError("Pairs must have been kept to be changed. CALL recsql.train().")
+        n_items = added.n_items
+        came, went = self._weighted_groups(added), self._weighted_groups(removed)
         self.pairs_ = merge_pairs(
-            pairs, count_pairs(*added, n_items), count_pairs(*removed, n_items)
+            relabel_pairs(self.pairs_, new_code, n_items),
+            self._count(came, n_items),
+            self._count(went, n_items),
         )
+        self._forget_ranking()
         self.n_items_ = n_items
-        self.n_groups_ += int(np.count_nonzero(np.diff(added[0])))
-        self.n_groups_ -= int(np.count_nonzero(np.diff(removed[0])))
+        self.groups_ = None
+        self.today_ = added.today
+        for sign, groups in ((1, came), (-1, went)):
+            n_groups, weight = _totals(groups)
+            self.n_groups_ += sign * n_groups
+            self.total_weight_ += sign * weight
 
     def rank(self, k: int, eligible: Array | None) -> Neighbours:
         """Give the best ``k`` neighbours of every item."""
-        if self.pairs_ is not None:
-            return rank_pairs(
+        total = None if self.half_life_days is None else self.total_weight_
+        if self.groups_ is None:
+            assert self.pairs_ is not None  # restored
+            found = rank_pairs(
                 self.pairs_,
                 k,
                 weighting=self.weighting,
                 min_support=self.min_support,
                 n_groups=self.n_groups_,
+                total_weight=total,
                 eligible=eligible,
             )
-        ptr, item = self._groups
-        return top_neighbours(
-            ptr,
-            item,
-            self.n_items_,
-            k,
-            weighting=self.weighting,
-            min_support=self.min_support,
-            n_groups=self.n_groups_,
-            eligible=eligible,
-        )
+        else:
+            found = top_neighbours(
+                self.groups_.ptr,
+                self.groups_.item,
+                self.n_items_,
+                k,
+                weighting=self.weighting,
+                min_support=self.min_support,
+                n_groups=self.n_groups_,
+                entry_weight=self.groups_.weight,
+                total_weight=total,
+                eligible=eligible,
+            )
+        if self.weighting == "count" and self.half_life_days is not None:
+            assert self.today_ is not None  # epoch() refused otherwise
+            factor = now_factor(self.today_, self.epoch_, self.half_life_days)
+            return found._replace(score=found.score * factor)
+        return found
 
     def arrays(self) -> dict[str, Array]:
         """Give the kept pairs; empty when they were too many to keep."""
         if self.pairs_ is None:
             return {}
-        return {
-            "ptr": self.pairs_.ptr,
-            "item": self.pairs_.item,
-            "count": self.pairs_.count,
-            "n_groups": np.array([self.n_groups_], dtype=np.int64),
-        }
+        totals = np.array([self.n_groups_, self.total_weight_, self.epoch_], dtype=np.int64)
+        kept = {"ptr": self.pairs_.ptr, "item": self.pairs_.item, "count": self.pairs_.count}
+        if self.pairs_.weight is not None:
+            kept["weight"] = self.pairs_.weight
+        return {**kept, "totals": totals}
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:
-        self.pairs_ = Pairs(arrays["ptr"], arrays["item"], arrays["count"], None)
-        self.n_groups_ = int(arrays["n_groups"][0])
+        self.pairs_ = Pairs(arrays["ptr"], arrays["item"], arrays["count"], arrays.get("weight"))
+        self.n_groups_, self.total_weight_, self.epoch_ = map(int, arrays["totals"])
+        self.today_ = None
+        self.groups_ = None
+        self._forget_ranking()
 
     def _recommend(self, queries: Array, k: int, candidates: Array | None) -> Recommended:
-        found = self.rank(k, candidates)
+        if not self._is_ranked(k, candidates):
+            self._ranked = (candidates, self.rank(max(k, LEAST_RANKED), candidates))
+        found = self._ranked[1]
         return Recommended(
             found.item[queries, :k], found.score[queries, :k], found.support[queries, :k]
         )
+
+    def _is_ranked(self, k: int, candidates: Array | None) -> bool:
+        """Tell whether the last ranking answers this question too."""
+        if not hasattr(self, "_ranked"):
+            return False
+        known, found = self._ranked
+        if (known is None) != (candidates is None) or k > found.item.shape[1]:
+            return False
+        return known is None or bool((known == candidates).all())
+
+    def _forget_ranking(self) -> None:
+        self.__dict__.pop("_ranked", None)
+
+    def _weighted_groups(self, purchases: Purchases) -> Groups:
+        ptr, item = self.groups(purchases)
+        if self.half_life_days is None:
+            return Groups(ptr, item, None)
+        day = self.times(purchases, (ptr, item)) // MICROSECONDS_PER_DAY
+        return Groups(ptr, item, root_weights(day, self.epoch_, self.half_life_days))
+
+    def _count(self, groups: Groups, n_items: int) -> Pairs:
+        return count_pairs(groups.ptr, groups.item, n_items, entry_weight=groups.weight)
+
+
+def _totals(groups: Groups) -> tuple[int, int]:
+    """Count the groups that hold anything, and add up the squares of their newest weights."""
+    filled = np.flatnonzero(np.diff(groups.ptr))
+    if groups.weight is None:
+        return len(filled), 0
+    newest = np.maximum.reduceat(groups.weight, groups.ptr[filled]) if len(filled) else filled
+    return len(filled), int((newest * newest).sum())
 
 
 @dataclass
@@ -146,6 +245,11 @@ class UserCopurchase(CoPurchase):
         """Give the distinct items of each customer."""
         return purchases.user_groups
 
+    @classmethod
+    def times(cls, purchases: Purchases, groups: tuple[Array, Array]) -> Array:
+        """Give when each customer last bought each item."""
+        return purchases.history.user_times(groups)
+
 
 @dataclass
 class BasketCopurchase(CoPurchase):
@@ -158,3 +262,8 @@ class BasketCopurchase(CoPurchase):
     def groups(cls, purchases: Purchases) -> tuple[Array, Array]:
         """Give the distinct items of each basket."""
         return purchases.basket_groups
+
+    @classmethod
+    def times(cls, purchases: Purchases, groups: tuple[Array, Array]) -> Array:
+        """Give when each basket was bought."""
+        return purchases.history.basket_times(groups)

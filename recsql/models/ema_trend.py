@@ -25,7 +25,7 @@ class EmaTrend(Recommender):
     needs_real_time: ClassVar[bool] = True
 
     half_life_days: float = 7.0
-    window_days: int = 90
+    window_days: int = 180
 
     def _check(self) -> None:
         if not self.half_life_days > 0:
@@ -37,6 +37,7 @@ class EmaTrend(Recommender):
             )
 
     def _fit(self, purchases: Purchases) -> None:
+        assert purchases.today is not None  # needs_real_time
         self.z_, self.acceleration_ = trend(
             purchases.item_days.item,
             purchases.item_days.day,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from recsql.data.history import History
+from recsql.data.purchases import PurchaseReader
 from recsql.data.snapshot import NO_DAY, ItemDays, Snapshot
 from recsql.database import Session
 from recsql.insights.scores import log_sum_importance
@@ -17,7 +18,7 @@ from recsql.kernels.trend import softmax, trend
 from recsql.models.base import Purchases
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
-from recsql.settings import setting_int, setting_number
+from recsql.settings import setting_int, setting_number, setting_text
 from recsql.store.models import StoredModel
 from recsql.store.stored import (
     StoredNeighbours,
@@ -44,16 +45,28 @@ class ItemCounts:
     baskets: Array
 
 
-@dataclass(frozen=True)
-class ScoreInput:
+class ScoreSource(Protocol):
     """What the scores are computed from; items in order of id."""
 
-    item_ids: pa.Array
-    available: Array
-    item_days: ItemDays
-    now: int | None
-    today: int | None
-    definition: str
+    @property
+    def item_ids(self) -> pa.Array:
+        """Ids in ascending order."""
+        ...
+
+    @property
+    def available(self) -> Array:
+        """Tell which may be recommended: bool[n_items]."""
+        ...
+
+    @property
+    def item_days(self) -> ItemDays:
+        """Transactions an item and day."""
+        ...
+
+    @property
+    def reader(self) -> PurchaseReader:
+        """How purchases were read."""
+        ...
 
 
 def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
@@ -66,16 +79,18 @@ def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
     return Purchases(snapshot.history, days, snapshot.reader.today, cap)
 
 
-def fit_incumbent(
-    session: Session, stored: StoredModel, purchases: Purchases
-) -> CoPurchase | None:
+def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> CoPurchase | None:
     """Fit the model of an item-to-item task, keeping its pairs; None for other tasks."""
     model = model_named(stored.algorithm)(**stored.params)
     if not isinstance(model, CoPurchase):
         return None
-    megabytes = setting_number(session, "max_pair_megabytes", least=0)
-    model.keep_pair_bytes = int(megabytes * 1e6)  # type: ignore[misc]
+    model.keep_pair_bytes = pair_bytes(session)
     return model.fit(purchases)
+
+
+def pair_bytes(session: Session) -> int:
+    """Give the most bytes that kept pairs may take."""
+    return int(setting_number(session, "max_pair_megabytes", least=0) * 1e6)
 
 
 def neighbours_of(
@@ -83,37 +98,36 @@ def neighbours_of(
 ) -> list[StoredNeighbours]:
     """Rank the neighbours of every item for each item-to-item task."""
     depth = setting_int(session, "stored_depth")
-    return [
-        StoredNeighbours(task, model.rank(depth, available)) for task, model in models.items()
-    ]
+    return [StoredNeighbours(task, model.rank(depth, available)) for task, model in models.items()]
 
 
 def count_items(history: History, n_items: int) -> ItemCounts:
     """Count the customers and baskets of every item; nothing is capped here."""
     _, user_item = history.user_groups(np.iinfo(np.int32).max)
     return ItemCounts(
-        np.bincount(user_item, minlength=n_items), np.bincount(history.basket_item, minlength=n_items)
+        np.bincount(user_item, minlength=n_items),
+        np.bincount(history.basket_item, minlength=n_items),
     )
 
 
-def write_scores(session: Session, snapshot: ScoreInput, counts: ItemCounts) -> None:
+def write_scores(session: Session, source: ScoreSource, counts: ItemCounts) -> None:
     """Write item_scores, user_scores and totals from counts and days."""
     import pyarrow as pa
 
-    n_items = len(snapshot.item_ids)
-    days = snapshot.item_days
+    n_items = len(source.item_ids)
+    days = source.item_days
     transactions = np.bincount(days.item, weights=days.transactions, minlength=n_items).astype(
         np.int64
     )
     bought = transactions > 0
     columns: dict[str, Any] = {
-        "item_id": snapshot.item_ids.filter(pa.array(bought)),
+        "item_id": source.item_ids.filter(pa.array(bought)),
         "transactions": transactions[bought],
         "users": counts.users[bought],
         "baskets": counts.baskets[bought],
-        "available": snapshot.available[bought],
+        "available": source.available[bought],
     }
-    columns |= _trend_columns(session, snapshot, bought)
+    columns |= _trend_columns(session, source, bought)
     replace_table(session, "item_scores", pa.table(columns))
     replace_table_by_query(
         session,
@@ -121,14 +135,14 @@ def write_scores(session: Session, snapshot: ScoreInput, counts: ItemCounts) -> 
         "SELECT b.user_id, b.transactions FROM recsql.buyers AS b "
         "WHERE b.user_id IS NOT NULL ORDER BY b.user_id",
     )
-    _write_totals(session, snapshot, transactions[bought])
+    _write_totals(session, source, transactions[bought])
 
 
-def _trend_columns(session: Session, snapshot: ScoreInput, bought: Array) -> dict[str, Any]:
+def _trend_columns(session: Session, source: ScoreSource, bought: Array) -> dict[str, Any]:
     import pyarrow as pa
 
     n_bought = int(bought.sum())
-    if snapshot.today is None:
+    if source.reader.today is None:
         empty = pa.nulls(n_bought, pa.float64())
         return {
             "trend_z": empty,
@@ -136,18 +150,18 @@ def _trend_columns(session: Session, snapshot: ScoreInput, bought: Array) -> dic
             "trend_acceleration": empty,
             "trend_rank": pa.nulls(n_bought, pa.int64()),
         }
-    days = snapshot.item_days
+    days = source.item_days
     dated = days.day != NO_DAY
     z, acceleration = trend(
         days.item[dated],
         days.day[dated],
         days.transactions[dated],
         len(bought),
-        snapshot.today,
+        source.reader.today,
         setting_number(session, "trend_half_life_days", least=0.01),
         setting_int(session, "trend_window_days", least=15),
     )
-    z, acceleration, available = z[bought], acceleration[bought], snapshot.available[bought]
+    z, acceleration, available = z[bought], acceleration[bought], source.available[bought]
     share = np.zeros(n_bought)
     share[available] = softmax(z[available])
     order = np.lexsort((np.arange(n_bought), -z, ~available))
@@ -161,7 +175,7 @@ def _trend_columns(session: Session, snapshot: ScoreInput, bought: Array) -> dic
     }
 
 
-def _write_totals(session: Session, snapshot: ScoreInput, item_transactions: Array) -> None:
+def _write_totals(session: Session, source: ScoreSource, item_transactions: Array) -> None:
     import pyarrow as pa
 
     user_transactions = np.asarray(
@@ -173,8 +187,8 @@ def _write_totals(session: Session, snapshot: ScoreInput, item_transactions: Arr
     )
     baskets = session.value("SELECT sum(len(b.baskets))::BIGINT FROM recsql.buyers AS b") or 0
     row = {
-        "data_now": snapshot.now,
-        "today": snapshot.today,
+        "data_now": source.reader.now,
+        "today": source.reader.today,
         "transactions": int(item_transactions.sum()),
         "user_transactions": int(user_transactions.sum()),
         "buyers": len(user_transactions),
@@ -183,14 +197,35 @@ def _write_totals(session: Session, snapshot: ScoreInput, item_transactions: Arr
         "baskets": baskets,
         "user_log_sum": log_sum_importance(user_transactions),
         "item_log_sum": log_sum_importance(item_transactions),
-        "definition": definition_hash(snapshot.definition),
+        "stored_depth": setting_int(session, "stored_depth"),
+        "definition": state_definition(session, source.reader),
+        "users_fingerprint": users_fingerprint(session),
     }
     replace_table(session, "totals", pa.Table.from_pylist([row]))
 
 
-def definition_hash(definition: str) -> str:
-    """Shorten a definition to something that can be stored and compared."""
-    return hashlib.sha256(definition.encode()).hexdigest()
+def state_definition(session: Session, reader: PurchaseReader) -> str:
+    """Give a text that changes when stored counts can no longer be changed in place."""
+    names = (
+        "max_group_items",
+        "max_pair_megabytes",
+        "quantile_bins",
+        "stored_depth",
+        "trend_half_life_days",
+        "trend_window_days",
+    )
+    settings = [setting_text(session, name) for name in names]
+    return hashlib.sha256(repr((reader.definition, settings)).encode()).hexdigest()
+
+
+def users_fingerprint(session: Session) -> int:
+    """Give a number that changes when the attributes of any customer do."""
+    return int(
+        session.value(
+            "SELECT coalesce((sum(hash(u)) % 18446744073709551616)::UBIGINT, 0) "
+            "FROM recsql.users AS u"
+        )
+    )
 
 
 def data_fingerprint(session: Session) -> str:

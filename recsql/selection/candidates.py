@@ -14,11 +14,12 @@ from recsql.models.base import Purchases, Recommender
 from recsql.models.catalogue import baselines_for, models_for
 from recsql.models.copurchase import WEIGHTINGS, CoPurchase
 from recsql.models.popularity import Popularity
-from recsql.selection.evaluate import Metric, Split, measure, split
+from recsql.selection.evaluate import K, Metric, Split, answer, measure, split
 from recsql.selection.measure import Measured
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DECIDING = "ndcg_validation"
+HALF_LIVES_DAYS = (30.0, 120.0)
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Candidate:
         return next((m.value for m in self.metrics if m.name == DECIDING), float("-inf"))
 
 
-def candidates_for(task: str, names: Sequence[str] | None) -> list[Candidate]:
+def candidates_for(task: str, names: Sequence[str] | None, *, real_time: bool) -> list[Candidate]:
     """Give every setting of every model of a task that competes, then the baselines.
 
     Raises
@@ -63,6 +64,12 @@ def candidates_for(task: str, names: Sequence[str] | None) -> list[Candidate]:
     for cls in wanted:
         if issubclass(cls, CoPurchase):
             found += [Candidate(task, cls(weighting=weighting)) for weighting in WEIGHTINGS]
+            if real_time:
+                found += [
+                    Candidate(task, cls(weighting=weighting, half_life_days=days))
+                    for weighting in ("cosine", "confidence")
+                    for days in HALF_LIVES_DAYS
+                ]
         else:
             found.append(Candidate(task, cls()))
     for cls in baselines_for(task):
@@ -78,8 +85,8 @@ def compete(
     eligible: Array,
     seed: int,
     deadline: float | None = None,
-) -> tuple[Split | None, str]:
-    """Measure every candidate and promote the best; gives the test split and the reason.
+) -> tuple[list[Split], str]:
+    """Measure every candidate and promote the best; gives the test splits and the reason.
 
     The winner is chosen on a validation part, cut from the training part in the same way as the
     test part from everything; the test part is measured once for each candidate and decides
@@ -87,40 +94,49 @@ def compete(
     """
     task = competing[0].task
     test = split(task, purchases, seed)
-    validation = None if test is None else split(task, test.train, seed)
+    validation = split(task, test[-1].train, seed) if test else []
     for place, candidate in enumerate(competing):
         if place > 0 and deadline is not None and time.perf_counter() > deadline:
             candidate.status, candidate.error = "skipped", "budget_s was used up"
             continue
-        for part in (validation, test):
-            if part is not None and candidate.status == "candidate":
-                _measure(candidate, part, part is validation, eligible, seed)
+        try:
+            candidate.metrics = _measure(candidate, validation, eligible, seed, validation=True)
+            candidate.metrics += _measure(candidate, test, eligible, seed, validation=False)
+        except (RecsqlError, MemoryError) as error:
+            candidate.status, candidate.error = "failed", str(error) or type(error).__name__
     able = [c for c in competing if not c.baseline and c.status == "candidate"]
     if not able:
         return test, "no model could be trained"
     winner = max(able, key=lambda c: c.decides)  # the first of equals
     winner.status = "incumbent"
-    if validation is None:
+    if not validation:
         return test, "too little data to compare: the first setting is taken"
     return test, f"highest {DECIDING} at 10 of {len(able)} settings"
 
 
 def _measure(
-    candidate: Candidate, part: Split, validation: bool, eligible: Array, seed: int
-) -> None:
-    try:
+    candidate: Candidate,
+    parts: Sequence[Split],
+    eligible: Array,
+    seed: int,
+    *,
+    validation: bool,
+) -> list[Metric]:
+    if not parts:
+        return []
+    found, seconds, queries = [], 0.0, 0
+    for part in parts:
         with Measured() as cost:
             candidate.model.fit(part.train)
-        metrics, microseconds = measure(candidate.model, part.queries, eligible, seed)
-    except (RecsqlError, MemoryError) as error:
-        candidate.status, candidate.error = "failed", str(error) or type(error).__name__
-        return
-    if validation:
-        ndcg = next(m for m in metrics if m.name == "ndcg")
-        candidate.metrics.append(
-            Metric(DECIDING, ndcg.k, ndcg.value, ndcg.low, ndcg.high, ndcg.n_queries)
-        )
-    else:
-        candidate.metrics += metrics
-    candidate.train_seconds, candidate.peak_bytes = cost.seconds, cost.peak_bytes
-    candidate.predict_microseconds = microseconds
+            candidate.model.recommend(part.queries.query[:1], K, eligible)  # ranks every item
+        started = time.perf_counter()
+        found.append(answer(candidate.model, part, eligible))
+        seconds += time.perf_counter() - started
+        queries += len(part.queries.query)
+        candidate.train_seconds, candidate.peak_bytes = cost.seconds, cost.peak_bytes
+    candidate.predict_microseconds = seconds * 1e6 / queries
+    metrics = measure(parts, found, eligible, seed)
+    if not validation:
+        return metrics
+    ndcg = next(m for m in metrics if m.name == "ndcg")
+    return [Metric(DECIDING, ndcg.k, ndcg.value, ndcg.low, ndcg.high, ndcg.n_queries)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 K = 10
 SHARE_TEST = 0.2
 SHARE_TEST_WITHOUT_TIME = 0.3
-WINDOW_DAYS = 28
+POPULAR_DAYS = 28
+TREND_DAYS = 14
+NORM_DAYS = 84
+WEEKLY_CUTS = 8
+TREND_TRUTH = 50
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,14 @@ class Metric:
     n_queries: int
 
 
-def split(task: str, purchases: Purchases, seed: int) -> Split | None:
-    """Split purchases for a task; None when no query would be left.
+def split(task: str, purchases: Purchases, seed: int) -> list[Split]:
+    """Split purchases for a task, newest cut first; empty when no query would be left.
 
     ``related`` and ``bundle``: the newest fifth of the baskets is hidden; one random item of a
-    customer's (basket's) items in it is shown, the rest must be found. ``popular`` and
-    ``trending``: the last 28 days are hidden, one query.
+    customer's (basket's) items in it is shown, the rest must be found. ``popular``: the 10 items
+    that sell most in the last 28 days must be found. ``trending``: the 50 items that sell most
+    above their own norm in the last 14 days, (sold - norm) / sqrt(norm + 1/6), where the norm is
+    the rate of the 84 days before. Both are asked at 8 weekly cuts, one query each.
     """
     if task in ("popular", "trending"):
         return _split_days(task, purchases)
@@ -74,46 +80,52 @@ def split(task: str, purchases: Purchases, seed: int) -> Split | None:
     groups = test.user_groups if task == "related" else test.basket_groups
     queries = hide_all_but_one(*groups, seed)
     if len(queries.query) == 0 or train.history.n_baskets == 0:
-        return None
-    return Split(protocol, cut, train, queries)
+        return []
+    return [Split(protocol, cut, train, queries)]
+
+
+def answer(model: Recommender, part: Split, eligible: Array) -> Array:
+    """Give the items that a fitted model recommends for the queries: int32[n_queries, 10]."""
+    return model.recommend(part.queries.query, K, eligible).item
 
 
 def measure(
-    model: Recommender, queries: Queries, eligible: Array, seed: int
-) -> tuple[list[Metric], float]:
-    """Give the metrics at 10 of a fitted model, and microseconds a query."""
-    started = time.perf_counter()
-    found = model.recommend(queries.query, K, eligible).item
-    microseconds = (time.perf_counter() - started) * 1e6 / len(queries.query)
-    hit = hits(found, queries)
-    n_hidden = np.diff(queries.truth_ptr)
+    parts: Sequence[Split], found: Sequence[Array], eligible: Array, seed: int
+) -> list[Metric]:
+    """Give the metrics at 10 of what was recommended for each part."""
+    hit = np.concatenate(
+        [hits(items, part.queries) for part, items in zip(parts, found, strict=True)]
+    )
+    n_hidden = np.concatenate([np.diff(part.queries.truth_ptr) for part in parts])
     metrics = []
     for name, metric in PER_QUERY.items():
         values = metric(hit, n_hidden)
         low, high = bootstrap_interval(values, seed)
         metrics.append(Metric(name, K, float(values.mean()), low, high, len(values)))
-    share = coverage(found, int(eligible.sum()))
-    metrics.append(Metric("coverage", K, share, None, None, len(queries.query)))
-    return metrics, microseconds
+    share = coverage(np.concatenate(found), int(eligible.sum()))
+    return [*metrics, Metric("coverage", K, share, None, None, len(n_hidden))]
 
 
-def _split_days(task: str, purchases: Purchases) -> Split | None:
-    """Hide the last 28 days; the truth is what sold most (popular) or grew most (trending)."""
-    days, today = purchases.item_days, purchases.today
-    if today is None:
+def _split_days(task: str, purchases: Purchases) -> list[Split]:
+    if purchases.today is None:
+        return []
+    last_days = (purchases.today - week * 7 for week in range(WEEKLY_CUTS))
+    found = (_split_at_day(task, purchases, last_day) for last_day in last_days)
+    return [part for part in found if part is not None]
+
+
+def _split_at_day(task: str, purchases: Purchases, last_day: int) -> Split | None:
+    """Hide the days up to ``last_day``; the truth is what sells most then, or above its norm."""
+    hidden = POPULAR_DAYS if task == "popular" else TREND_DAYS
+    first = last_day - hidden + 1
+    sold = _sold(purchases, first, last_day)
+    norm = _sold(purchases, first - NORM_DAYS, first - 1) * hidden / NORM_DAYS
+    if not sold.any() or not norm.any():
         return None
-    first = today - WINDOW_DAYS + 1
-    after = days.day >= first
-    before = (days.day >= first - WINDOW_DAYS) & (days.day < first)
-    if not after.any() or not before.any():
-        return None
-    sold_after = _sum(days.item[after], days.transactions[after], purchases.n_items)
-    sold_before = _sum(days.item[before], days.transactions[before], purchases.n_items)
-    wanted = sold_after if task == "popular" else sold_after - sold_before
-    order = np.lexsort((np.arange(len(wanted)), -wanted))
-    truth = order[wanted[order] > 0][:K].astype(np.int32)
-    if len(truth) == 0:
-        return None
+    if task == "popular":
+        truth = _largest(sold, K)
+    else:
+        truth = _largest((sold - norm) / np.sqrt(norm + hidden / NORM_DAYS), TREND_TRUTH)
     queries = Queries(
         np.array([-1], dtype=np.int32), np.array([0, len(truth)], dtype=np.int64), np.sort(truth)
     )
@@ -121,6 +133,15 @@ def _split_days(task: str, purchases: Purchases) -> Split | None:
     return Split("time", cut, purchases.before(cut, first), queries)
 
 
-def _sum(item: Array, transactions: Array, n_items: int) -> Array:
-    totals: Array = np.bincount(item, weights=transactions.astype(np.float64), minlength=n_items)
-    return totals
+def _largest(values: Array, n: int) -> Array:
+    """Give the codes of the ``n`` largest values above 0; ties to the smaller code."""
+    order = np.lexsort((np.arange(len(values)), -values))
+    return order[values[order] > 0][:n].astype(np.int32)
+
+
+def _sold(purchases: Purchases, first: int, last: int) -> Array:
+    """Give the transactions of each item from a day to a day, both included."""
+    days = purchases.item_days
+    chosen = (days.day >= first) & (days.day <= last)
+    weights = days.transactions[chosen].astype(np.float64)
+    return np.bincount(days.item[chosen], weights=weights, minlength=purchases.n_items)

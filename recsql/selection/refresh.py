@@ -24,17 +24,16 @@ from recsql.data.snapshot import (
 )
 from recsql.database import Session
 from recsql.errors import NotTrainedError
-from recsql.insights.features import build_user_features
 from recsql.models.base import Purchases
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
 from recsql.selection.answers import (
     ItemCounts,
-    ScoreInput,
     count_items,
     data_fingerprint,
-    definition_hash,
     neighbours_of,
+    state_definition,
+    users_fingerprint,
     write_scores,
 )
 from recsql.selection.train import rebuild, write_pairs
@@ -61,7 +60,7 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class _Change:
-    """What changed since the stored answers, read from one transaction.
+    """What changed since the stored answers, read from one transaction (a ``ScoreSource``).
 
     Item codes are positions in ascending order of id. ``codes`` gives the stored code of each.
     """
@@ -89,19 +88,29 @@ def refresh(session: Session, finish: Callable[[Session], None]) -> Refreshed:
     started = time.perf_counter()
     serving = {stored.task: stored for stored in incumbents(session)}
     if not serving:
-        raise NotTrainedError("A task must be trained before a refresh, got none. CALL recsql.train().")
+        raise NotTrainedError(
+            "A task must be trained before a refresh, got none. CALL recsql.train()."
+        )
     reason = _why_rebuild(session, serving)
     if reason is not None:
         rebuild(session, reason, finish)
         return Refreshed("rebuilt", reason, 0, 0)
     with session.transaction():
         change = _read_change(session)
+        unchanged = _nothing_changed(session, change)
+    if unchanged:
+        with session.transaction():
+            insert_run(session, "refresh", "asked", time.perf_counter() - started, {})
+        return Refreshed("nothing changed", "", 0, 0)
     fitted = _change_models(session, serving, change)
+    if fitted is None:
+        reason = "the day that ages are counted to has moved on"
+        rebuild(session, reason, finish)
+        return Refreshed("rebuilt", reason, 0, 0)
     lists = neighbours_of(session, fitted, change.available)
     with session.transaction():
         _write_change(session, change)
-        write_scores(session, _score_input(change), change.counts)
-        build_user_features(session)
+        write_scores(session, change, change.counts)
         write_top_items(session, change.item_ids, lists)
         write_pairs(session, serving, fitted)
         _update_models(session, change)
@@ -120,7 +129,7 @@ def refresh(session: Session, finish: Callable[[Session], None]) -> Refreshed:
 def _why_rebuild(session: Session, serving: dict[str, StoredModel]) -> str | None:
     """Say why the stored counts cannot be changed in place; None when they can."""
     stored = session.value("SELECT t.definition FROM recsql.totals AS t")
-    if stored != definition_hash(purchase_reader(session).definition):
+    if stored != state_definition(session, purchase_reader(session)):
         return "the binding, the event weights, a setting or the version of DuckDB changed"
     for task, model in serving.items():
         if not issubclass(model_named(model.algorithm), CoPurchase):
@@ -139,7 +148,7 @@ def _read_change(session: Session) -> _Change:
     read_fingerprints(session, reader)
     _find_changed(session)
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE item_code AS SELECT c.code, c.item_id "
+        "CREATE OR REPLACE TEMP TABLE _recsql_item_code AS SELECT c.code, c.item_id "
         "FROM recsql.item_codes AS c UNION ALL SELECT (row_number() OVER (ORDER BY d.item_id) - 1 "
         "+ (SELECT count(*) FROM recsql.item_codes))::INTEGER, d.item_id FROM "
         f"(SELECT DISTINCT p.item_id FROM ({reader.sql}) AS p) AS d "
@@ -147,14 +156,18 @@ def _read_change(session: Session) -> _Change:
     )
     item_ids, available = read_items(session)
     n_items = len(item_ids)
-    codes = session.arrow("SELECT c.code FROM item_code AS c ORDER BY c.item_id").column(0).to_numpy()
+    codes = (
+        session.arrow("SELECT c.code FROM _recsql_item_code AS c ORDER BY c.item_id")
+        .column(0)
+        .to_numpy()
+    )
     place = np.empty(n_items, dtype=np.int32)
     place[codes] = np.arange(n_items, dtype=np.int32)
     new, new_buyers = read_history(session, reader, n_items, changed_only=True)
     old = read_buyers(
         session,
-        "SELECT b.user_id, b.baskets, b.basket_times FROM recsql.buyers AS b SEMI JOIN gone_buyer "
-        "AS g ON g.user_id IS NOT DISTINCT FROM b.user_id "
+        "SELECT b.user_id, b.baskets, b.basket_times FROM recsql.buyers AS b "
+        "SEMI JOIN _recsql_gone_buyer AS g ON g.user_id IS NOT DISTINCT FROM b.user_id "
         "AND g.basket_id IS NOT DISTINCT FROM b.basket_id",
         n_items,
     )
@@ -168,49 +181,66 @@ def _read_change(session: Session) -> _Change:
         new,
         new_buyers,
         old,
-        read_item_day_arrays(session, "item_day"),
+        read_item_day_arrays(session, "_recsql_item_day"),
         _changed_counts(session, n_items, new, old),
         changed_days,
     )
 
 
+def _nothing_changed(session: Session, change: _Change) -> bool:
+    """Tell whether purchases, the day, availability and attributes are what they were."""
+    stored = session.rows("SELECT t.data_now, t.users_fingerprint FROM recsql.totals AS t")[0]
+    available = session.arrow(
+        "SELECT coalesce(s.available, true) AS available FROM _recsql_item_code AS c "
+        "LEFT JOIN recsql.item_scores AS s ON s.item_id = c.item_id ORDER BY c.item_id"
+    )
+    return (
+        len(change.new_buyers) == 0
+        and change.old.n_buyers == 0
+        and change.changed_days == 0
+        and stored == (change.reader.now, users_fingerprint(session))
+        and np.array_equal(np.asarray(available.column(0).to_numpy()), change.available)
+    )
+
+
 def _find_changed(session: Session) -> None:
-    """Fill TEMP changed_buyer (rows as in buyer) and gone_buyer(user_id, basket_id)."""
+    """Fill TEMP _recsql_changed_buyer and _recsql_gone_buyer(user_id, basket_id)."""
     same = (
         "o.user_id IS NOT DISTINCT FROM n.user_id AND o.basket_id IS NOT DISTINCT FROM n.basket_id "
         "AND o.fingerprint = n.fingerprint AND o.transactions = n.transactions"
     )
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE changed_buyer AS SELECT n.* FROM buyer AS n "
+        "CREATE OR REPLACE TEMP TABLE _recsql_changed_buyer AS SELECT n.* FROM _recsql_buyer AS n "
         f"ANTI JOIN recsql.buyers AS o ON {same} "
         "WHERE n.user_id IS NOT NULL OR n.basket_id IS NOT NULL"
     )
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE gone_buyer AS SELECT o.user_id, o.basket_id "
-        f"FROM recsql.buyers AS o ANTI JOIN buyer AS n ON {same}"
+        "CREATE OR REPLACE TEMP TABLE _recsql_gone_buyer AS SELECT o.user_id, o.basket_id "
+        f"FROM recsql.buyers AS o ANTI JOIN _recsql_buyer AS n ON {same}"
     )
 
 
 def _read_changed_days(session: Session, reader: PurchaseReader) -> int:
-    """Fill TEMP item_day with every day, reading only those that changed; count them."""
+    """Fill TEMP _recsql_item_day with every day, reading only those that changed; count them."""
     same = (
         "o.day IS NOT DISTINCT FROM n.day AND o.fingerprint = n.fingerprint "
         "AND o.transactions = n.transactions"
     )
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE changed_day AS "
-        f"SELECT n.day FROM day_print AS n ANTI JOIN recsql.days AS o ON {same} UNION "
-        f"SELECT o.day FROM recsql.days AS o ANTI JOIN day_print AS n ON {same}"
+        "CREATE OR REPLACE TEMP TABLE _recsql_changed_day AS "
+        f"SELECT n.day FROM _recsql_day_print AS n ANTI JOIN recsql.days AS o ON {same} UNION "
+        f"SELECT o.day FROM recsql.days AS o ANTI JOIN _recsql_day_print AS n ON {same}"
     )
-    days = [row[0] for row in session.rows("SELECT c.day FROM changed_day AS c ORDER BY 1")]
+    days = [row[0] for row in session.rows("SELECT c.day FROM _recsql_changed_day AS c ORDER BY 1")]
     numbers = ", ".join(str(day) for day in days if day is not None)
     conditions = [f"p.day IN ({numbers})"] if numbers else []
     if None in days:
         conditions.append("p.day IS NULL")
     read_item_days(session, reader, " OR ".join(conditions) or "false")
     session.execute(
-        "INSERT INTO item_day SELECT d.day, d.item_id, d.transactions, d.strength "
-        "FROM recsql.item_days AS d ANTI JOIN changed_day AS c ON c.day IS NOT DISTINCT FROM d.day"
+        "INSERT INTO _recsql_item_day SELECT d.day, d.item_id, d.transactions, d.strength "
+        "FROM recsql.item_days AS d ANTI JOIN _recsql_changed_day AS c "
+        "ON c.day IS NOT DISTINCT FROM d.day"
     )
     return len(days)
 
@@ -218,7 +248,7 @@ def _read_changed_days(session: Session, reader: PurchaseReader) -> int:
 def _changed_counts(session: Session, n_items: int, new: History, old: History) -> ItemCounts:
     table = session.arrow(
         "SELECT coalesce(s.users, 0) AS users, coalesce(s.baskets, 0) AS baskets "
-        "FROM item_code AS c LEFT JOIN recsql.item_scores AS s ON s.item_id = c.item_id "
+        "FROM _recsql_item_code AS c LEFT JOIN recsql.item_scores AS s ON s.item_id = c.item_id "
         "ORDER BY c.item_id"
     )
     users, baskets = (table.column(name).to_numpy() for name in ("users", "baskets"))
@@ -230,10 +260,12 @@ def _changed_counts(session: Session, n_items: int, new: History, old: History) 
 
 def _change_models(
     session: Session, serving: dict[str, StoredModel], change: _Change
-) -> dict[str, CoPurchase]:
+) -> dict[str, CoPurchase] | None:
+    """Change the counted pairs of every incumbent; None when one must be counted again."""
     cap = setting_int(session, "max_group_items", least=2)
-    added = Purchases(change.new, change.item_days, None, cap)
-    removed = Purchases(change.old, change.item_days, None, cap)
+    today = change.reader.today
+    added = Purchases(change.new, change.item_days, today, cap)
+    removed = Purchases(change.old, change.item_days, today, cap)
     fitted = {}
     for task, stored in sorted(serving.items()):
         model = model_named(stored.algorithm)(**stored.params)
@@ -243,23 +275,27 @@ def _change_models(
         assert arrays is not None  # _why_rebuild looked
         n_old = len(arrays["ptr"]) - 1
         model.restore(arrays, n_old)
+        if model.epoch(today) != model.epoch_:
+            return None
         new_code = np.flatnonzero(change.codes < n_old).astype(np.int32)
-        model.change(model.groups(added), model.groups(removed), new_code, len(change.codes))
+        model.change(added, removed, new_code)
         fitted[task] = model
     return fitted
 
 
 def _write_change(session: Session, change: _Change) -> None:
-    replace_table_by_query(session, "item_codes", "SELECT * FROM item_code ORDER BY code")
+    replace_table_by_query(session, "item_codes", "SELECT * FROM _recsql_item_code ORDER BY code")
     session.execute(
-        "DELETE FROM recsql.buyers AS b USING gone_buyer AS g "
+        "DELETE FROM recsql.buyers AS b USING _recsql_gone_buyer AS g "
         "WHERE g.user_id IS NOT DISTINCT FROM b.user_id "
         "AND g.basket_id IS NOT DISTINCT FROM b.basket_id"
     )
-    with session.loaded(recsql_rows=buyer_table(change.new, change.new_buyers, change.codes)):
-        session.execute("INSERT INTO recsql.buyers BY NAME SELECT * FROM recsql_rows")
-    replace_table_by_query(session, "days", "SELECT * FROM day_print ORDER BY day")
-    replace_table_by_query(session, "item_days", "SELECT * FROM item_day ORDER BY day, item_id")
+    with session.loaded(_recsql_rows=buyer_table(change.new, change.new_buyers, change.codes)):
+        session.execute("INSERT INTO recsql.buyers BY NAME SELECT * FROM _recsql_rows")
+    replace_table_by_query(session, "days", "SELECT * FROM _recsql_day_print ORDER BY day")
+    replace_table_by_query(
+        session, "item_days", "SELECT * FROM _recsql_item_day ORDER BY day, item_id"
+    )
 
 
 def _update_models(session: Session, change: _Change) -> None:
@@ -268,15 +304,4 @@ def _update_models(session: Session, change: _Change) -> None:
         "(SELECT count(*) FROM recsql.user_scores), n_items = (SELECT count(*) FROM "
         "recsql.item_scores) WHERE m.status = 'incumbent'",
         [data_fingerprint(session), int(change.item_days.transactions.sum())],
-    )
-
-
-def _score_input(change: _Change) -> ScoreInput:
-    return ScoreInput(
-        change.item_ids,
-        change.available,
-        change.item_days,
-        change.reader.now,
-        change.reader.today,
-        change.reader.definition,
     )

@@ -11,12 +11,10 @@ from typing import Any
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
 from recsql.errors import StateError
-from recsql.insights.features import build_user_features
 from recsql.models.base import Purchases
-from recsql.models.catalogue import TASKS, model_named
+from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
 from recsql.selection.answers import (
-    ScoreInput,
     count_items,
     data_fingerprint,
     fit_incumbent,
@@ -37,6 +35,7 @@ from recsql.store.models import (
     retire,
 )
 from recsql.store.stored import buyer_table, replace_table, replace_table_by_query, write_top_items
+from recsql.tasks import TASKS
 
 
 @dataclass
@@ -45,7 +44,7 @@ class Competition:
 
     task: str
     candidates: list[Candidate]
-    split: Split | None
+    splits: list[Split]
     reason: str
     ids: list[str] = field(default_factory=list)
 
@@ -75,7 +74,7 @@ def train(
     ----------
     budget_s : seconds after which no further candidate is begun; at least one a task is trained
     each : wraps the tasks, for a progress bar
-    finish : called inside the writing transaction (macros follow what is trained)
+    finish : called inside the writing transaction (what depends on the stored answers follows)
     """
     started = time.perf_counter()
     snapshot = read_snapshot(session)
@@ -143,12 +142,15 @@ def write_rebuilt(
     kept = setting_int(session, "generations_kept")
     buyers = buyer_table(snapshot.history, snapshot.buyers, None)
     with session.transaction():
-        replace_table_by_query(session, "item_codes", "SELECT * FROM item_code ORDER BY code")
+        replace_table_by_query(
+            session, "item_codes", "SELECT * FROM _recsql_item_code ORDER BY code"
+        )
         replace_table(session, "buyers", buyers)
-        replace_table_by_query(session, "days", "SELECT * FROM day_print ORDER BY day")
-        replace_table_by_query(session, "item_days", "SELECT * FROM item_day ORDER BY day, item_id")
-        write_scores(session, _score_input(snapshot), counts)
-        build_user_features(session)
+        replace_table_by_query(session, "days", "SELECT * FROM _recsql_day_print ORDER BY day")
+        replace_table_by_query(
+            session, "item_days", "SELECT * FROM _recsql_item_day ORDER BY day, item_id"
+        )
+        write_scores(session, snapshot, counts)
         write_top_items(session, snapshot.item_ids, lists)
         for competition in competitions:
             if competition.winner is not None:
@@ -187,24 +189,13 @@ def _compete(
     seed: int,
     deadline: float | None,
 ) -> Competition:
-    competing = candidates_for(task, models)
-    split, reason = compete(competing, purchases, snapshot.available, seed, deadline)
-    return Competition(task, competing, split, reason)
+    competing = candidates_for(task, models, real_time=purchases.today is not None)
+    splits, reason = compete(competing, purchases, snapshot.available, seed, deadline)
+    return Competition(task, competing, splits, reason)
 
 
 def _serves(task: str, name: str) -> bool:
     return task in model_named(name).tasks
-
-
-def _score_input(snapshot: Snapshot) -> ScoreInput:
-    return ScoreInput(
-        snapshot.item_ids,
-        snapshot.available,
-        snapshot.item_days,
-        snapshot.reader.now,
-        snapshot.reader.today,
-        snapshot.reader.definition,
-    )
 
 
 def _write_competition(
@@ -233,16 +224,16 @@ def _write_competition(
             )
     if competition.winner is not None:
         _write_selection(session, competition, previous)
-    if competition.split is not None:
-        session.execute("DELETE FROM recsql.splits AS s WHERE s.task = ?", [competition.task])
+    session.execute("DELETE FROM recsql.splits AS s WHERE s.task = ?", [competition.task])
+    for part in competition.splits:
         session.execute(
             "INSERT INTO recsql.splits VALUES (?, ?, 'test', ?, ?, ?, ?)",
             [
                 competition.task,
-                competition.split.protocol,
-                competition.split.cut,
-                competition.split.train.history.n_baskets,
-                len(competition.split.queries.query),
+                part.protocol,
+                part.cut,
+                part.train.history.n_baskets,
+                len(part.queries.query),
                 seed,
             ],
         )

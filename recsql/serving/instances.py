@@ -1,9 +1,12 @@
-"""Which open connection a SQL function works through.
+"""Which connection a SQL function works through.
 
 A registered Python function belongs to the database instance and outlives the connection that
 registered it. It must hold no connection itself (a held one keeps the file locked), so each
-instance has a key, this module keeps weak references to the open connections of each key, and a
-function takes a cursor of the first one that is open.
+instance has a key, and this module remembers how each was opened and keeps weak references to its
+open connections. A function opens the file once more, which costs microseconds and reaches the
+same instance; where that is not possible (in memory, unknown options) it takes a cursor of the
+first connection that is open. A connection of its own matters: a cursor dies with its connection,
+and DuckDB 1.5 may crash when that is closed while the cursor works.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -20,10 +24,28 @@ from recsql.errors import StateError
 
 INSTANCE_FUNCTION = "_recsql_instance"
 
+
+@dataclass
+class _Instance:
+    """What is known about a database instance.
+
+    Attributes
+    ----------
+    connections : open connections that were registered
+    path : of the file; None in memory
+    options : ways to open the file once more; DuckDB refuses any other than the first one took
+    writer : makes training, refreshing and binding take turns
+    """
+
+    connections: list[weakref.ref[duckdb.DuckDBPyConnection]] = field(default_factory=list)
+    path: str | None = None
+    options: tuple[Mapping[str, Any], ...] = ({}, {"read_only": True})
+    writer: threading.RLock = field(default_factory=threading.RLock)
+
+
 _LOCK = threading.Lock()
-_CONNECTIONS: dict[str, list[weakref.ref[duckdb.DuckDBPyConnection]]] = {}
+_INSTANCES: dict[str, _Instance] = {}
 _KEPT: list[Callable[..., Any]] = []
-_WRITERS: dict[str, threading.RLock] = {}
 
 
 def keep(callable_: Callable[..., Any]) -> None:
@@ -45,17 +67,27 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
-def join(key: str, con: duckdb.DuckDBPyConnection) -> None:
-    """Remember ``con`` as an open connection of the instance, once."""
+def join(
+    key: str,
+    con: duckdb.DuckDBPyConnection,
+    *,
+    path: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Remember ``con`` as an open connection of the instance, once, and how it was opened."""
     with _LOCK:
-        alive = [ref for ref in _CONNECTIONS.get(key, []) if ref() is not None]
+        instance = _INSTANCES.setdefault(key, _Instance())
+        alive = [ref for ref in instance.connections if ref() is not None]
         if not any(ref() is con for ref in alive):
             alive.append(weakref.ref(con))
-        _CONNECTIONS[key] = alive
+        instance.connections = alive
+        instance.path = path or instance.path
+        if options is not None:
+            instance.options = (dict(options),)
 
 
 def cursor_for(key: str) -> duckdb.DuckDBPyConnection:
-    """Give a new cursor of the instance.
+    """Give a new connection to the instance; the caller closes it.
 
     Raises
     ------
@@ -63,7 +95,13 @@ def cursor_for(key: str) -> duckdb.DuckDBPyConnection:
         Every connection that was registered is closed.
     """
     with _LOCK:
-        candidates = [ref() for ref in _CONNECTIONS.get(key, [])]
+        instance = _INSTANCES.get(key, _Instance())
+        candidates = [ref() for ref in instance.connections]
+    for options in instance.options if instance.path else ():
+        try:
+            return duckdb.connect(str(instance.path), **options)
+        except duckdb.ConnectionException:
+            continue
     for con in candidates:
         if con is None:
             continue
@@ -80,4 +118,4 @@ def cursor_for(key: str) -> duckdb.DuckDBPyConnection:
 def writer_lock(key: str) -> threading.RLock:
     """Give the lock that makes training, refreshing and binding of an instance take turns."""
     with _LOCK:
-        return _WRITERS.setdefault(key, threading.RLock())
+        return _INSTANCES.setdefault(key, _Instance()).writer

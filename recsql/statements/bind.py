@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from recsql.data.bind import describe_binding, make_binding, write_binding
-from recsql.functions import write_macros
-from recsql.statements.core import Call, Rows, statement
+from recsql.statements.core import Call, Rows, require_writable, statement
+from recsql.statements.follow import follow
 from recsql.store.schema import reset_stored
 
 
@@ -29,7 +30,7 @@ def bind_interactions(
     filter: str | None = None,
     net_returns: bool = False,
 ) -> Rows:
-    """Bind the table of purchases, clicks or other events; each argument is a column or expression."""
+    """Bind the table of purchases, clicks or other events: columns or expressions."""
     arguments = dict(locals())
     return _bind(call, "interactions", arguments)
 
@@ -89,22 +90,28 @@ def _bind(call: Call, source: str, arguments: dict[str, Any]) -> Rows:
     session = call.session
     del arguments["call"]
     relation = arguments.pop("relation")
+    require_writable(session)
     binding = make_binding(
         session, source, relation, arguments, schema=call.schema, temporary=call.temporary
     )
     before = session.rows(
-        "SELECT s.definition FROM recsql.sources AS s WHERE s.source = ?", [source]
+        "SELECT s.definition, s.column_types::VARCHAR FROM recsql.sources AS s WHERE s.source = ?",
+        [source],
     )
-    changed = not before or before[0][0] != binding.definition
+    changed = not before or (before[0][0], json.loads(before[0][1])) != (
+        binding.definition,
+        binding.types,
+    )
     trained = session.rows(
         "SELECT DISTINCT m.task FROM recsql.models AS m WHERE m.status = 'incumbent' ORDER BY 1"
     )
     with session.transaction():
         write_binding(session, binding)
+        described = describe_binding(session, binding)
         if source == "interactions" and changed:
             reset_stored(session)
-        write_macros(session)
-    rows: list[tuple[Any, ...]] = [(*row, "") for row in describe_binding(session, binding)]
+        follow(session)
+    rows: list[tuple[Any, ...]] = [(*row, "") for row in described]
     notes = list(binding.notes)
     if trained and changed:
         tasks = ", ".join(task for (task,) in trained)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any, Concatenate, ParamSpec
 
 import duckdb
 
-from recsql.connection import register
+from recsql.connection import in_transaction, is_read_only, register
 from recsql.data.bind import is_bound
 from recsql.database import Session
 from recsql.errors import NotBoundError, ParameterError, StateError, UnknownNameError, did_you_mean
+from recsql.functions import known_key
 from recsql.headers import Header, read_header
 from recsql.result import Result
-from recsql.serving.instances import cursor_for, instance_key, writer_lock
+from recsql.serving.instances import cursor_for, writer_lock
 
 Rows = Sequence[tuple[Any, ...]]
 Parameters = ParamSpec("Parameters")
@@ -31,15 +33,25 @@ class Call:
     session : sees committed data
     schema : the caller's current schema, where names are looked up first
     temporary : names of the caller's TEMP tables and registered DataFrames
-    visible_rows : interactions that the caller sees, uncommitted ones included; None unknown
+    count_visible : counts the interactions that the caller sees, uncommitted ones included;
+        gives None where the caller has no transaction open
+    committed_rows : committed interactions when the call began; None: not counted yet
+    from_sql : an error ends the caller's transaction
     progress : show progress bars where there is a terminal
     """
 
     session: Session
     schema: str | None = None
     temporary: tuple[str, ...] = ()
-    visible_rows: int | None = None
+    count_visible: Callable[[], int | None] = lambda: None
+    committed_rows: int | None = None
+    from_sql: bool = False
     progress: bool = False
+
+    @property
+    def visible_rows(self) -> int | None:
+        """Count the interactions that the caller sees; None without a transaction."""
+        return self.count_visible()
 
 
 STATEMENTS: dict[str, Callable[..., Rows]] = {}
@@ -64,12 +76,13 @@ def statement(
     ) -> Result:
         progress = bool(kwargs.pop("progress", False))
         register(con)
-        key = instance_key(con)
+        key = known_key(con)
         if key is None:
             raise StateError("The connection must be registered. Call recsql.register(con).")
-        call = _call_from_python(con, key, progress)
-        with writer_lock(key):
-            rows = run(call, *args, **kwargs)
+        with _session_of(key) as session:
+            call = _call_from_python(con, session, progress)
+            with writer_lock(key):
+                rows = run(call, *args, **kwargs)
         columns = tuple(field.name for field in statement_header(name).returns)
         return Result(columns, list(rows))
 
@@ -80,19 +93,21 @@ def run_from_sql(name: str, key: str, text: str) -> list[dict[str, Any]]:
     """Run a statement that SQL called; ``text`` is the JSON of its arguments and its caller."""
     given = json.loads(text)
     caller = given.pop("caller")
-    call = Call(
-        Session(cursor_for(key)),
-        caller["schema"],
-        tuple(caller.get("temporary") or ()),
-        caller.get("rows"),
-    )
-    arguments = {name: value for name, value in given.items() if value is not None}
-    with writer_lock(key):
-        rows = STATEMENTS[name](call, **arguments)
+    arguments = {n: value for n, value in given.items() if value is not None or n == "relation"}
+    with _session_of(key) as session:
+        # Counted before the wait for other writers, in which rows may come and go.
+        call = Call(
+            session,
+            caller["schema"],
+            tuple(caller.get("temporary") or ()),
+            count_visible=lambda: caller.get("rows"),
+            committed_rows=_committed(session) if "rows" in caller else None,
+            from_sql=True,
+        )
+        with writer_lock(key):
+            rows = STATEMENTS[name](call, **arguments)
     columns = [field.name for field in statement_header(name).returns]
     return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
 
 
 def require_bound(session: Session, source: str = "interactions") -> None:
@@ -104,31 +119,68 @@ def require_bound(session: Session, source: str = "interactions") -> None:
         )
 
 
-def refuse_uncommitted(call: Call) -> None:
-    """Refuse when the caller's own transaction holds rows that the statement cannot see."""
-    if call.visible_rows is None:
-        return
-    committed = call.session.value("SELECT count(*) FROM recsql.interactions")
-    if committed != call.visible_rows:
+def require_writable(session: Session) -> None:
+    """Refuse to begin where nothing can be written."""
+    if is_read_only(session):
         raise StateError(
-            f"The interactions must be committed first: this transaction sees {call.visible_rows:,} "
-            f"rows, of which {committed:,} are committed. COMMIT, and call again."
+            "The database must be open for writing, got a read-only one. "
+            "Open it without read_only, or with a process that may write the file."
         )
 
 
-def _call_from_python(con: duckdb.DuckDBPyConnection, key: str, progress: bool) -> Call:
-    facts = con.execute(
-        "SELECT current_schema(), (SELECT list(t.table_name) FROM duckdb_tables() AS t "
-        "WHERE t.temporary), (SELECT count(*) FROM recsql.interactions)"
+def refuse_uncommitted(call: Call) -> None:
+    """Refuse when the caller's own transaction holds rows that the statement cannot see.
+
+    SQL does not tell whether a transaction is open, and other sessions may have committed rows
+    since the call began: from there only rows that are too many are proof.
+    """
+    visible = call.visible_rows
+    if visible is None:
+        return
+    committed = _committed(call.session) if call.committed_rows is None else call.committed_rows
+    if visible > committed or (visible < committed and not call.from_sql):
+        remedy = "ROLLBACK, change the rows again, COMMIT," if call.from_sql else "COMMIT,"
+        raise StateError(
+            f"The interactions must be committed first, got a transaction that sees {visible:,} "
+            f"rows where {committed:,} are committed. {remedy} and call again."
+        )
+
+
+@contextmanager
+def _session_of(key: str) -> Iterator[Session]:
+    con = cursor_for(key)
+    try:
+        yield Session(con)
+    finally:
+        con.close()
+
+
+def _committed(session: Session) -> int:
+    return int(session.value("SELECT count(*) FROM recsql.interactions"))
+
+
+def _call_from_python(con: duckdb.DuckDBPyConnection, session: Session, progress: bool) -> Call:
+    schema, temporary = con.execute(
+        "SELECT current_schema(), (SELECT list(t.name) FROM (SELECT t.table_name AS name "
+        "FROM duckdb_tables() AS t WHERE t.temporary UNION ALL SELECT v.view_name "
+        "FROM duckdb_views() AS v WHERE v.temporary AND NOT v.internal) AS t)"
     ).fetchall()[0]
-    return Call(Session(cursor_for(key)), facts[0], tuple(facts[1] or ()), facts[2], progress)
+
+    def count_visible() -> int | None:
+        if not in_transaction(con):
+            return None
+        return int(con.execute("SELECT count(*) FROM recsql.interactions").fetchall()[0][0])
+
+    return Call(
+        session, schema, tuple(temporary or ()), count_visible=count_visible, progress=progress
+    )
 
 
 def check_task(task: str | None, known: Sequence[str]) -> None:
     """Refuse an unknown task with the nearest known ones."""
     if task is not None and task not in known:
         raise UnknownNameError(
-            f"task must be one of {', '.join(known)}, got {task!r}.{did_you_mean(task, known)}"
+            f"task must be one of {', '.join(known)}, got {task!r}.{did_you_mean(str(task), known)}"
         )
 
 

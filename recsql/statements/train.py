@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from recsql.errors import ParameterError
-from recsql.functions import write_macros
-from recsql.models.catalogue import TASKS, model_named
-from recsql.selection.train import train as run_training
 from recsql.statements.core import (
     Call,
     Rows,
@@ -15,8 +12,11 @@ from recsql.statements.core import (
     check_task,
     refuse_uncommitted,
     require_bound,
+    require_writable,
     statement,
 )
+from recsql.statements.follow import follow
+from recsql.tasks import TASKS
 
 
 @statement
@@ -29,12 +29,16 @@ def train(
     seed: int = 0,
 ) -> Rows:
     """Train, measure, promote the best model of each task, and store its answers."""
+    from recsql.models.catalogue import model_named
+    from recsql.selection.train import train as run_training
+
     check_task(task, TASKS)
     check_seed(seed)
     if budget_s is not None and not budget_s > 0:
         raise ParameterError(f"budget_s must be above 0 seconds, got {budget_s}.")
     for name in models or ():
         model_named(name)
+    require_writable(call.session)
     require_bound(call.session)
     refuse_uncommitted(call)
     ids = run_training(
@@ -44,7 +48,7 @@ def train(
         budget_s=budget_s,
         seed=seed,
         each=progress_over("Training", call.progress),
-        finish=write_macros,
+        finish=follow,
     )
     return leaderboard_rows(call, ids)
 

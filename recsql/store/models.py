@@ -67,7 +67,8 @@ def insert_run(
     """Write a row of recsql.runs and give its id."""
     run_id = f"{next_run_number(session):06d}"
     session.execute(
-        "INSERT INTO recsql.runs VALUES (?, ?, ?, now()::TIMESTAMP - to_microseconds(?), ?, ?::JSON)",
+        "INSERT INTO recsql.runs "
+        "VALUES (?, ?, ?, now()::TIMESTAMP - to_microseconds(?), ?, ?::JSON)",
         [run_id, statement, reason, int(seconds * 1e6), seconds, json.dumps(changes)],
     )
     return run_id

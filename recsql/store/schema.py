@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import duckdb
+
 from recsql.columns import VIEWS
 from recsql.data.bind import id_types, unbound_view
 from recsql.database import Session, body, fill, sql_names, sql_text
@@ -10,7 +12,7 @@ from recsql.settings import SETTINGS
 from recsql.version import __version__
 
 SCHEMA_VERSION = 1
-UNBOUND_TYPES = {name: "VARCHAR" for name in ("user_id_type", "item_id_type", "basket_id_type")}
+UNBOUND_TYPES = dict.fromkeys(("user_id_type", "item_id_type", "basket_id_type"), "VARCHAR")
 
 # One function a step: version n to n + 1, inside the transaction of ``prepare``.
 MIGRATIONS: dict[int, str] = {}
@@ -55,9 +57,48 @@ def prepare(session: Session, prefix: str | None) -> None:
     )
 
 
+def check_free(session: Session) -> None:
+    """Refuse to move into a schema ``recsql`` that holds something of the user's."""
+    found = session.rows(
+        "SELECT e.name FROM (SELECT t.table_name AS name, t.schema_name, t.database_name "
+        "FROM duckdb_tables() AS t UNION ALL SELECT v.view_name, v.schema_name, v.database_name "
+        "FROM duckdb_views() AS v UNION ALL SELECT f.function_name, f.schema_name, "
+        "f.database_name FROM duckdb_functions() AS f) AS e WHERE e.schema_name = 'recsql' "
+        "AND e.database_name = current_database() ORDER BY e.name"
+    )
+    if found:
+        raise StateError(
+            f"The schema recsql must be free, got one of yours with {found[0][0]}. "
+            "Rename it: CREATE SCHEMA another, and move what is in it."
+        )
+
+
+def unreadable_source(session: Session) -> str | None:
+    """Name a bound source whose table cannot be read: gone, changed or not attached."""
+    for (source,) in session.rows("SELECT s.source FROM recsql.sources AS s ORDER BY s.source"):
+        try:
+            session.columns(f"SELECT * FROM recsql.{source}")
+        except duckdb.Error:
+            return str(source)
+    return None
+
+
+def is_old(session: Session) -> bool:
+    """Tell whether the state has to be migrated."""
+    return bool(
+        session.value("SELECT m.schema_version < ? FROM recsql.meta AS m", [SCHEMA_VERSION])
+    )
+
+
 def check_version(session: Session) -> None:
-    """Refuse a state that a newer recsql wrote."""
-    version, writer = session.rows("SELECT m.schema_version, m.recsql_version FROM recsql.meta AS m")[0]
+    """Refuse a state that a newer recsql wrote, and one that does not say who wrote it."""
+    rows = session.rows("SELECT m.schema_version, m.recsql_version FROM recsql.meta AS m")
+    if len(rows) != 1:
+        raise StateError(
+            f"The table recsql.meta must have one row, got {len(rows)}. Restore it from a backup, "
+            "or DROP SCHEMA recsql CASCADE and begin anew: your own tables are not in it."
+        )
+    version, writer = rows[0]
     if version > SCHEMA_VERSION:
         raise StateError(
             f"The state must have schema version {SCHEMA_VERSION} or older, got {version}, written "
@@ -80,7 +121,8 @@ def reset_stored(session: Session) -> None:
     """Empty the stored answers and retire every model, after another table was bound."""
     create_stored(session, id_types(session))
     session.execute(
-        "UPDATE recsql.models AS m SET status = 'retired' WHERE m.status IN ('incumbent', 'candidate')"
+        "UPDATE recsql.models AS m SET status = 'retired' "
+        "WHERE m.status IN ('incumbent', 'candidate')"
     )
     session.execute("DELETE FROM recsql.artifacts")
 

@@ -15,7 +15,7 @@ from recsql.database import Session, body, fill, sql_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from recsql.kernels.cooccurrence import Neighbours
+    from recsql.kernels.ranking import Neighbours
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -35,16 +35,16 @@ def replace_table(session: Session, name: str, rows: pa.Table) -> None:
     the same time see old and new rows together.
     """
     session.execute(fill(body(sql_text("stored", name)), id_types(session)))
-    with session.loaded(recsql_rows=rows):
-        session.execute(f"INSERT INTO recsql.{name} BY NAME SELECT * FROM recsql_rows")
+    with session.loaded(_recsql_rows=rows):
+        session.execute(f"INSERT INTO recsql.{name} BY NAME SELECT * FROM _recsql_rows")
 
 
 def replace_table_by_query(session: Session, name: str, query: str) -> None:
     """Replace a stored table by the rows of a query."""
-    session.execute("CREATE OR REPLACE TEMP TABLE recsql_rows AS " + query)
+    session.execute("CREATE OR REPLACE TEMP TABLE _recsql_rows AS " + query)
     session.execute(fill(body(sql_text("stored", name)), id_types(session)))
-    session.execute(f"INSERT INTO recsql.{name} BY NAME SELECT * FROM recsql_rows")
-    session.execute("DROP TABLE recsql_rows")
+    session.execute(f"INSERT INTO recsql.{name} BY NAME SELECT * FROM _recsql_rows")
+    session.execute("DROP TABLE _recsql_rows")
 
 
 def write_top_items(

@@ -17,7 +17,7 @@
 --          score          DOUBLE  by the weighting, above 0
 --          support        BIGINT  baskets that hold both
 -- Empty    when no basket holds two items
--- Source   paper 'A Unified Recommendation Framework for a CRM', section 2.2, Transaction Co
+-- Source   A Unified Recommendation Framework for Zoho CRM, section 2.2, Transaction Co
 --          Purchase Matrix, and section 2.1 (24 hours); weightings, cap and half-life are additions
 WITH entry AS (
     SELECT b.basket AS group_id, b.item_id, max(b.time) AS time

@@ -12,7 +12,7 @@
 --          basket   BIGINT  number of the basket, from 1
 --          time     BIGINT  time of the first purchase of the basket; 0 without one
 -- Empty    when nothing was bought up to the present
--- Source   a 24-hour window: paper 'A Unified Recommendation Framework for a CRM', section 2.1
+-- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (a 24-hour interval)
 WITH RECURSIVE purchase AS (
     SELECT
         p.user_id,
@@ -24,7 +24,9 @@ WITH RECURSIVE purchase AS (
     WHERE p.user_id IS NOT NULL OR ({{has_basket}} AND p.basket_id IS NOT NULL)
 ),
 length AS (
-    SELECT CAST(CAST(s.value AS DOUBLE) * 3600000000 AS BIGINT) AS microseconds
+    SELECT
+        greatest(1, CAST(coalesce(max(CAST(s.value AS DOUBLE)), 24) * 3600000000 AS BIGINT))
+            AS microseconds
     FROM recsql.settings AS s
     WHERE s.name = 'basket_hours'
 ),

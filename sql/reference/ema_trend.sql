@@ -18,7 +18,7 @@
 --          acceleration  DOUBLE  purchases a day, gained this week over the gain of last week
 --          trend_rank    BIGINT  1 is highest; ties go to the smaller item_id; NULL if not available
 -- Empty    when nothing was bought or where there is no real time
--- Source   paper 'A Unified Recommendation Framework for a CRM', section 2.7, Trending Score, and
+-- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, Trending Score, and
 --          section 2.1 (rate of change). The paper names neither the window nor the smoothing
 --          nor the start: these are the choices above; the population's standard deviation
 WITH purchase AS (
@@ -67,15 +67,20 @@ summary AS (
     FROM average AS a
     GROUP BY a.item_id
 ),
+not_available AS (
+    SELECT CAST(v.item_id AS VARCHAR) AS item_id
+    FROM recsql.items AS v
+    WHERE v.item_id IS NOT NULL
+    GROUP BY CAST(v.item_id AS VARCHAR)
+    HAVING NOT bool_or(coalesce(v.available, true))
+),
 scored AS (
     SELECT
         s.item_id,
         CASE WHEN s.deviation > 0 THEN (s.now - s.mean) / s.deviation ELSE 0 END AS z_score,
         (s.now - s.week_ago) - (s.week_ago - s.two_weeks_ago) AS acceleration,
         CAST(s.item_id AS VARCHAR) NOT IN (
-            SELECT CAST(v.item_id AS VARCHAR)
-            FROM recsql.items AS v
-            WHERE NOT v.available AND v.item_id IS NOT NULL
+            SELECT n.item_id FROM not_available AS n
         ) AS available
     FROM summary AS s
 ),

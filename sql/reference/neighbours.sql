@@ -74,9 +74,11 @@ pair AS (
     GROUP BY one.item_id, other.item_id
 ),
 not_available AS (
-    SELECT DISTINCT CAST(v.item_id AS VARCHAR) AS item_id
+    SELECT CAST(v.item_id AS VARCHAR) AS item_id
     FROM recsql.items AS v
-    WHERE NOT v.available
+    WHERE v.item_id IS NOT NULL
+    GROUP BY CAST(v.item_id AS VARCHAR)
+    HAVING NOT bool_or(coalesce(v.available, true))
 ),
 scored AS (
     SELECT
@@ -96,7 +98,9 @@ scored AS (
     CROSS JOIN total AS t
     WHERE p.support >= $min_support
         AND p.weight > 0
-        AND CAST(p.other_item_id AS VARCHAR) NOT IN (SELECT n.item_id FROM not_available AS n WHERE n.item_id IS NOT NULL)
+        AND CAST(p.other_item_id AS VARCHAR) NOT IN (
+            SELECT n.item_id FROM not_available AS n
+        )
 ),
 ranked AS (
     SELECT

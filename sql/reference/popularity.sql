@@ -10,7 +10,7 @@
 --          score         DOUBLE  sum of the strengths of the events
 --          transactions  BIGINT  rows that were counted
 -- Empty    when nothing was bought in the window
--- Source   paper 'A Unified Recommendation Framework for a CRM', section 2.1, Popular and Trending
+-- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1, Popular and Trending
 WITH counted AS (
     SELECT p.item_id, sum(p.strength) AS score, count(*) AS transactions
     FROM ({{purchases}}) AS p
@@ -19,9 +19,11 @@ WITH counted AS (
     GROUP BY p.item_id
 ),
 not_available AS (
-    SELECT DISTINCT CAST(v.item_id AS VARCHAR) AS item_id
+    SELECT CAST(v.item_id AS VARCHAR) AS item_id
     FROM recsql.items AS v
-    WHERE NOT v.available AND v.item_id IS NOT NULL
+    WHERE v.item_id IS NOT NULL
+    GROUP BY CAST(v.item_id AS VARCHAR)
+    HAVING NOT bool_or(coalesce(v.available, true))
 )
 SELECT
     row_number() OVER (ORDER BY c.score DESC, c.item_id) AS rank,

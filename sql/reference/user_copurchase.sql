@@ -17,7 +17,7 @@
 --          score          DOUBLE  by the weighting, above 0
 --          support        BIGINT  customers who bought both
 -- Empty    when no customer bought two items
--- Source   paper 'A Unified Recommendation Framework for a CRM', section 2.2, User Co Purchase
+-- Source   A Unified Recommendation Framework for Zoho CRM, section 2.2, User Co Purchase
 --          Matrix; weightings, cap and half-life are additions
 WITH entry AS (
     SELECT b.user_id AS group_id, b.item_id, max(b.time) AS time

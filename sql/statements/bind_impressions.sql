@@ -8,7 +8,7 @@
 --          item_id     VARCHAR    column or expression; needed
 --          ts          VARCHAR    when
 --          request_id  VARCHAR    the request that showed it
---          position    VARCHAR    place in the list, 1 is first
+--          position    VARCHAR    place in the list, 1 is first; DuckDB 1.5 wants "position" :=
 --          clicked     VARCHAR    whether it was clicked
 --          attributes  VARCHAR[]  columns; NULL: all others
 --          filter      VARCHAR    a condition over the columns of the table
@@ -20,14 +20,14 @@
 --          missing   BIGINT   rows where the column is NULL
 --          distinct_values  BIGINT  about how many different values
 --          note      VARCHAR  what the binding makes invalid, what is left out
-CREATE OR REPLACE MACRO recsql.bind_impressions(relation, user_id := NULL, item_id := NULL, ts := NULL, request_id := NULL, position := NULL, clicked := NULL, attributes := NULL, filter := NULL) AS TABLE
+CREATE OR REPLACE MACRO recsql.bind_impressions(relation, user_id := NULL, item_id := NULL, ts := NULL, request_id := NULL, "position" := NULL, clicked := NULL, attributes := NULL, filter := NULL) AS TABLE
 SELECT unnest(_recsql_call_bind_impressions(to_json({
     'relation': relation,
     'user_id': user_id,
     'item_id': item_id,
     'ts': ts,
     'request_id': request_id,
-    'position': position,
+    'position': "position",
     'clicked': clicked,
     'attributes': attributes,
     'filter': filter,

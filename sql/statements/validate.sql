@@ -6,9 +6,9 @@
 --
 -- Needs    interactions
 -- Returns  check_name     VARCHAR  what was checked, for example null_item_id
---          source         VARCHAR  interactions, users or items
+--          source         VARCHAR  interactions, users, items or impressions
 --          severity       VARCHAR  error stops a task or gives wrong answers; warning; info
---          rows_affected  BIGINT   rows of the source; for large customers and baskets, items
+--          rows_affected  BIGINT   rows of the source; large_customers, large_baskets: items without pairs
 --          share          DOUBLE   of all of them, 0 to 1
 --          example        VARCHAR  one value that shows it; NULL without one
 --          advice         VARCHAR  what is so and what to do, with the statement to paste

@@ -1,7 +1,8 @@
 -- recsql.totals -> TABLE
 -- One row: the sums that the scores divide by. *_log_sum is ln(sum(exp(Z))) of equation 4;
 -- data_now is the present (microseconds since 1970, or the ordering integer), today its day;
--- definition changes when refresh has to count everything again.
+-- stored_depth is how many neighbours of an item were stored; definition changes when refresh has
+-- to count everything again, users_fingerprint when the attributes of any customer change.
 CREATE OR REPLACE TABLE recsql.totals (
     data_now BIGINT,
     today BIGINT,
@@ -13,5 +14,7 @@ CREATE OR REPLACE TABLE recsql.totals (
     baskets BIGINT NOT NULL,
     user_log_sum DOUBLE,
     item_log_sum DOUBLE,
-    definition VARCHAR NOT NULL
+    stored_depth INTEGER NOT NULL,
+    definition VARCHAR NOT NULL,
+    users_fingerprint UBIGINT NOT NULL
 );

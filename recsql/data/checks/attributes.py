@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recsql.columns import INTEGER_TYPES
-from recsql.data.checks.evidence import Evidence
-from recsql.data.checks.finding import Finding, Severity, counted, share_of
+from recsql.data.checks.evidence import Evidence, Source
+from recsql.data.checks.finding import Argument, Finding, counted, share_of
 from recsql.database import quote
 
 _IDENTIFYING = INTEGER_TYPES | {"VARCHAR", "UUID"}
+_NOUNS = {"users": "customers", "items": "items"}
 _LEAST_ROWS = 10
 _NEARLY = 0.8  # the approximate count of distinct values is off by less
 
@@ -41,46 +42,47 @@ def _of_source(evidence: Evidence, home: str) -> list[Finding]:
     if not names:
         return []
     rows, bare, measured = _measure(evidence, home, names)
-    found = []
     useless = {m.name: verdict for m in measured if (verdict := _verdict(m, rows))}
-    kept = [name for name in source.attributes if name not in useless]
-    for attribute in measured:
-        if attribute.name not in useless:
-            continue
-        check, severity, sentence = useless[attribute.name]
-        fix = f"Leave it out: {source.bind_call(attributes=kept)}."
-        if attribute.name == "category":
-            fix = "Bind another column as category, or none."
-        found.append(
-            Finding(
-                check, home, severity, rows, share_of(rows, rows), attribute.name,
-                f"{attribute.name} must tell {_NOUNS[home]} apart, got {sentence}. {fix}",
-            )
-        )  # fmt: skip
+    if useless.get("category", ("",))[0] == "empty_attribute":
+        del useless["category"]  # a bound column: the check of empty columns tells
+    fix = f"Leave it out: {_bind_without(source, set(useless))}."
+    found = []
+    for name, (check, got) in useless.items():
+        remedy = "Bind another column as category, or none." if name == "category" else fix
+        advice = f"{name} must tell {_NOUNS[home]} apart, got {got}. {remedy}"
+        found.append(Finding(check, home, "warning", rows, 1.0, name, advice))
     if 0 < bare < rows:
-        found.append(
-            Finding(
-                "without_attributes", home, "info", bare, share_of(bare, rows), None,
-                f"{counted(bare, 'row')} of {source.relation} have no attribute at all: nothing "
-                "can be said from likeness about them. Fill in at least one.",
-            )
-        )  # fmt: skip
+        advice = (
+            f"{counted(bare, 'row')} of {source.relation} have no attribute at all, so nothing "
+            "can be said from likeness. Fill in one at least."
+        )
+        share = share_of(bare, rows)
+        found.append(Finding("without_attributes", home, "info", bare, share, None, advice))
     return found
 
 
-_NOUNS = {"users": "customers", "items": "items"}
+def _bind_without(source: Source, useless: set[str]) -> str:
+    """Give the CALL that binds a source without some attributes."""
+    changes: dict[str, Argument] = {
+        "attributes": [name for name in source.attributes if name not in useless]
+    }
+    private = source.arguments.get("private")
+    if private:
+        changes["private"] = [name for name in private if name not in useless]
+    return source.bind_call(**changes)
 
 
-def _verdict(attribute: _Measured, rows: int) -> tuple[str, Severity, str] | None:
+def _verdict(attribute: _Measured, rows: int) -> tuple[str, str] | None:
+    """Give (check, what is so) of an attribute that tells nothing; None for a useful one."""
     if rows == 0:
         return None
     if attribute.given == 0:
-        return "empty_attribute", "warning", "NULL in every row"
+        return "empty_attribute", "NULL in every row"
     if attribute.distinct == 1 and attribute.given == rows and rows > 1:
-        return "constant_attribute", "warning", "the same value in every row"
+        return "constant_attribute", "the same value in every row"
     unique = attribute.distinct == attribute.given and attribute.given >= _LEAST_ROWS
     if unique and attribute.type in _IDENTIFYING:
-        return "unique_attribute", "warning", "another value in every row"
+        return "unique_attribute", "another value in every row"
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from recsql.data.checks.evidence import Evidence
-from recsql.data.checks.finding import Finding, Severity, counted, share_of, shown
+from recsql.data.checks.finding import Finding, Severity, counted, shown
 from recsql.database import literal
 
 _UNDOING = re.compile(r"cancel|return|refund|void|adjust|remove|dislike", re.IGNORECASE)
@@ -18,7 +18,7 @@ def event_kinds(evidence: Evidence) -> list[Finding]:
         return []
     kinds = evidence.session.rows(
         "SELECT i.event, i.n, w.weight::DOUBLE FROM (SELECT i.event, count(*) AS n "
-        "FROM recsql.interactions AS i WHERE i.event IS NOT NULL GROUP BY i.event) AS i "
+        f"FROM {evidence.relation} AS i WHERE i.event IS NOT NULL GROUP BY i.event) AS i "
         "LEFT JOIN recsql.event_weights AS w ON w.event = i.event ORDER BY i.n DESC, i.event"
     )
     unknown = [(event, n) for event, n, weight in kinds if weight is None]
@@ -30,23 +30,19 @@ def event_kinds(evidence: Evidence) -> list[Finding]:
             for event, _ in unknown[:_LISTED]
         )
         more = "" if len(unknown) <= _LISTED else f" and {len(unknown) - _LISTED:,} more"
-        found.append(
-            _finding(
-                evidence, "unknown_events", unknown, "warning",
-                f"Each kind of event must have a weight, got {counted(len(unknown), 'kind')} "
-                "without one, which weigh 1. With your own weights: INSERT INTO "
-                f"recsql.event_weights VALUES {values}{more}.",
-            )
-        )  # fmt: skip
+        advice = (
+            f"Each kind of event must have a weight, got {counted(len(unknown), 'kind')} without "
+            "one, which weigh 1. With weights of your own: INSERT INTO recsql.event_weights VALUES "
+            f"{values}{more}."
+        )
+        found.append(_finding(evidence, "unknown_events", unknown, advice, "warning"))
     if weightless:
-        found.append(
-            _finding(
-                evidence, "weightless_events", weightless, "info",
-                f"{counted(len(weightless), 'kind')} of event weigh 0 or less and are left out of "
-                "the models from counts. To count them: UPDATE recsql.event_weights SET weight = 1 "
-                f"WHERE event = {literal(weightless[0][0])}.",
-            )
-        )  # fmt: skip
+        advice = (
+            f"{counted(len(weightless), 'kind')} of event with a weight of 0 or less, which the "
+            "models from counts leave out. To count it: UPDATE recsql.event_weights SET weight = 1 "
+            f"WHERE event = {literal(weightless[0][0])}."
+        )
+        found.append(_finding(evidence, "weightless_events", weightless, advice, "info"))
     return found
 
 
@@ -56,19 +52,14 @@ def null_events(evidence: Evidence) -> list[Finding]:
     if not given or given == evidence.rows:
         return []
     rows = evidence.rows - given
-    return [
-        Finding(
-            "null_event", "interactions", "info", rows, share_of(rows, evidence.rows), None,
-            f"{counted(rows, 'row')} have no kind of event and weigh 1. To give them one, bind "
-            f"event := 'coalesce({evidence.interactions.expression('event')}, ''purchase'')'.",
-        )
-    ]  # fmt: skip
+    text = evidence.interactions.expression("event")
+    fix = evidence.interactions.bind_call(event=f"coalesce({text}, 'purchase')")
+    advice = f"{counted(rows, 'row')} have no kind of event and weigh 1. To name it: {fix}."
+    return [evidence.finding("null_event", rows, None, advice, severity="info")]
 
 
 def _finding(
-    evidence: Evidence, check: str, kinds: list[tuple[str, int]], severity: Severity, advice: str
+    evidence: Evidence, check: str, kinds: list[tuple[str, int]], advice: str, severity: Severity
 ) -> Finding:
     rows = sum(n for _, n in kinds)
-    return Finding(
-        check, "interactions", severity, rows, share_of(rows, evidence.rows), shown(kinds[0][0]), advice
-    )
+    return evidence.finding(check, rows, shown(kinds[0][0]), advice, severity=severity)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from recsql.columns import INTEGER_TYPES, VIEWS
-from recsql.data.checks.finding import Argument, bind_call
+from recsql.data.checks.finding import Argument, Finding, Severity, bind_call, share_of
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.data.relations import find_relation
 from recsql.database import Session, quote
@@ -114,6 +114,27 @@ class Evidence:
         return purchase_reader(self.session)
 
     @cached_property
+    def relation(self) -> str:
+        """The relation to read interactions from: the view, or a copy where the view is slow."""
+        if not self.interactions.arguments.get("net_returns"):
+            return "recsql.interactions"
+        self.session.execute(
+            "CREATE OR REPLACE TEMP TABLE _recsql_netted AS "
+            "SELECT i.* FROM recsql.interactions AS i"
+        )
+        return _NETTED
+
+    @cached_property
+    def filtered_rows(self) -> int:
+        """Rows that ``filter`` and ``net_returns`` leave out; 0 if that cannot be told."""
+        arguments = self.interactions.arguments
+        table = self.table("interactions")
+        if table is None or not (arguments.get("filter") or arguments.get("net_returns")):
+            return 0
+        total = self.session.value(f"SELECT count(*) FROM {table} AS source")
+        return max(0, int(total) - self.rows)
+
+    @cached_property
     def rows_sql(self) -> str:
         """SELECT of every interaction with time, late and left_out_by (0: a purchase)."""
         integer = self.interactions.types["ts"] in INTEGER_TYPES
@@ -130,7 +151,7 @@ class Evidence:
         return (
             f"SELECT i.*, {time} AS time, {late} AS late, CASE WHEN i.item_id IS NULL THEN 1 "
             f"WHEN NOT coalesce(i.quantity, 1) > 0 THEN 2 WHEN {weightless} THEN 3 "
-            f"WHEN {late} THEN 4 ELSE 0 END AS left_out_by FROM recsql.interactions AS i"
+            f"WHEN {late} THEN 4 ELSE 0 END AS left_out_by FROM {self.relation} AS i"
         )
 
     @cached_property
@@ -167,21 +188,36 @@ class Evidence:
         ``n`` counts rows, ``bought`` purchases; ``first_time`` is that of the first purchase and
         ``mixed`` tells whether there are purchases of two items or more.
         """
-        tables = {"user_id": "temp.main.seen_user", "item_id": "temp.main.seen_item"}
-        for column, table in tables.items():
+        for column, table in _SEEN.items():
             self.session.execute(
-                f"CREATE OR REPLACE TEMP TABLE {table.removeprefix('temp.main.')} AS "
-                f"SELECT i.{column} AS id, count(*) AS n, {_BOUGHT} "
+                f"CREATE OR REPLACE TEMP TABLE {table.rpartition('.')[2]} AS SELECT "
+                f"i.{column} AS id, count(*) AS n, {_BOUGHT} "
                 f"FROM ({self.rows_sql}) AS i WHERE i.{column} IS NOT NULL GROUP BY i.{column}"
             )
-        return tables
+        return _SEEN
+
+    def finding(
+        self,
+        check: str,
+        rows: int,
+        example: str | None,
+        advice: str,
+        *,
+        severity: Severity = "warning",
+    ) -> Finding:
+        """Give a finding about rows of the interactions."""
+        share = share_of(rows, self.rows)
+        return Finding(check, "interactions", severity, rows, share, example, advice)
 
     def forget(self) -> None:
         """Drop the TEMP tables."""
-        for table in self.seen.values():
+        for table in (*_SEEN.values(), _NETTED):
             self.session.execute(f"DROP TABLE IF EXISTS {table}")
 
 
+# A TEMP table hides a table of the same name and schema, also inside of views: unlikely names.
+_NETTED = "temp.main._recsql_netted"
+_SEEN = {"user_id": "temp.main._recsql_seen_user", "item_id": "temp.main._recsql_seen_item"}
 _PURCHASE = "FILTER (WHERE i.left_out_by = 0)"
 _BOUGHT = (
     f"count(*) {_PURCHASE} AS bought, min(i.time) {_PURCHASE} AS first_time, "
@@ -205,7 +241,10 @@ _FACTS = (
     ("negative", "count(*) FILTER (WHERE i.quantity < 0)"),
     ("least quantity", "min(i.quantity) FILTER (WHERE i.quantity < 0)"),
     ("purchases", f"count(*) {_PURCHASE}"),
-    ("known purchases", "count(i.user_id) FILTER (WHERE i.left_out_by = 0)"),
+    ("known purchases", f"count(i.user_id) {_PURCHASE}"),
+    ("basket purchases", f"count(i.basket_id) {_PURCHASE}"),
+    ("timed purchases", f"count(i.time) {_PURCHASE}"),
+    ("window purchases", f"count(CASE WHEN i.user_id IS NOT NULL THEN i.time END) {_PURCHASE}"),
     ("first purchase", f"min(i.time) {_PURCHASE}"),
     ("last purchase", f"max(i.time) {_PURCHASE}"),
 )

@@ -21,9 +21,9 @@ class Finding:
     Attributes
     ----------
     check : name of the check
-    source : 'interactions', 'users' or 'items'
+    source : 'interactions', 'users', 'items' or 'impressions'
     severity : 'error' stops a task or gives wrong answers, 'warning' deserves a look
-    count : rows of the source that are concerned
+    count : rows of the source that are concerned; for large groups, their items without pairs
     share : of the rows of the source, 0 to 1; 0 for an empty source
     example : one value that shows it; None without one
     advice : what is so and what to do, with the statement to paste where there is one
@@ -55,24 +55,25 @@ def share_of(count: int, total: int) -> float:
     return count / total if total else 0.0
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def counted(number: int, noun: str) -> str:
     """Give '1 row' or '1,234 rows'."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def shown(value: object) -> str | None:
+def shown(value: object) -> str:
     """Give a value as an example: text in quotes so that blanks show, cut when it is long."""
-    if value is None:
-        return None
     text = str(value)
     if len(text) > _LONGEST_EXAMPLE:
         text = text[: _LONGEST_EXAMPLE - 1] + "…"
     return literal(text) if isinstance(value, str) else text
 
 
-def bind_call(
-    source: str, relation: str, arguments: Mapping[str, Any], **changes: Argument
-) -> str:
+def labelled(column: str, value: object) -> str | None:
+    """Give 'item_id 123' as an example; None without a value."""
+    return None if value is None else f"{column} {shown(value)}"
+
+
+def bind_call(source: str, relation: str, arguments: Mapping[str, Any], **changes: Argument) -> str:
     """Give the CALL that binds a source as it is bound, but for some arguments."""
     parts = [literal(relation)]
     for name, value in {**arguments, **changes}.items():

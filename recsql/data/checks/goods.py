@@ -6,7 +6,7 @@ from typing import Any
 
 from recsql.columns import INTEGER_TYPES
 from recsql.data.checks.evidence import Evidence
-from recsql.data.checks.finding import Finding, Severity, bind_call, counted, share_of, shown
+from recsql.data.checks.finding import Finding, Severity, bind_call, counted, shown
 from recsql.database import literal
 
 # Read over the title in lower case. A word that goods also carry must be the whole title.
@@ -14,8 +14,11 @@ _TITLE = (
     r"\b(postage|shipping|surcharge|bad debts?|gift (card|certificate)s?|vouchers?|fees?|"
     r"adjust(ment)?s?|(bank|packing|delivery|handling|service) charges?)\b"
     r"|\b(carriage|delivery|discount)$"
-    r"|^(manual|samples?|charges?|commission|credit|deposit|test( (item|product|article))?( ?\d+)?)$"
+    r"|^(manual|samples?|charges?|commission|credit|deposit)$"
+    r"|^test( (item|product|article))?( ?\d+)?$"
 )
+Suspect = tuple[Any, int, str | None, bool]
+
 _LEAST_ITEMS = 20
 _NEARLY_ALL = 0.95
 _LISTED = 50
@@ -29,27 +32,22 @@ def likely_non_goods(evidence: Evidence) -> list[Finding]:
     shaped = [row for row in suspects if not row[3] and row[2] is not None]
     found = []
     if titled:
-        found.append(
-            _finding(
-                evidence, "likely_non_goods", titled, "warning",
-                f"Items must be goods to be recommended, got {counted(len(titled), 'item')} that "
-                "by title or by id look like postage, fees, vouchers or corrections. After a look, "
-                f"take them out: {_available(evidence, titled)}.",
-            )
-        )  # fmt: skip
+        advice = (
+            f"Items must be goods to be recommended, got {counted(len(titled), 'item')} that by "
+            "title or by id look like postage, fees, vouchers or corrections. After a look, take "
+            f"them out: {_available(evidence, titled)}."
+        )
+        found.append(_finding(evidence, "likely_non_goods", titled, advice, "warning"))
     if shaped:
-        found.append(
-            _finding(
-                evidence, "odd_item_ids", shaped, "info",
-                f"{counted(len(shaped), 'item')} have an id without a digit, which nearly all "
-                "others hold. If they are no goods, take them out: "
-                f"{_available(evidence, shaped)}.",
-            )
-        )  # fmt: skip
+        advice = (
+            f"{counted(len(shaped), 'item')} without a digit in the id, which nearly all others "
+            f"hold. If they are no goods, take them out: {_available(evidence, shaped)}."
+        )
+        found.append(_finding(evidence, "odd_item_ids", shaped, advice, "info"))
     return found
 
 
-def _suspects(evidence: Evidence) -> list[tuple[Any, int, str | None, bool]]:
+def _suspects(evidence: Evidence) -> list[Suspect]:
     """Give (id, rows, title, title says so) of the suspects, most rows first."""
     seen = evidence.seen["item_id"]
     shape = "false"
@@ -74,13 +72,13 @@ def _suspects(evidence: Evidence) -> list[tuple[Any, int, str | None, bool]]:
     )
 
 
-def _available(evidence: Evidence, suspects: list[tuple[Any, int, str | None, bool]]) -> str:
+def _available(evidence: Evidence, suspects: list[Suspect]) -> str:
     """Give the CALL that takes items out of every recommendation."""
-    numbers = evidence.interactions.types["item_id"] in INTEGER_TYPES
+    items = evidence.sources.get("items", evidence.interactions)
+    numbers = items.types["item_id"] in INTEGER_TYPES
     ids = [str(name) for name, *_ in suspects if len(str(name)) <= _LONGEST_ID][:_LISTED]
     listed = ", ".join(ids if numbers else [literal(name) for name in ids])
-    items = evidence.sources.get("items")
-    if items is None:
+    if items.name != "items":
         condition = f"item_id NOT IN ({listed})"
         return bind_call("items", "your_items", {"item_id": "item_id", "available": condition})
     condition = f"{items.expression('item_id')} NOT IN ({listed})"
@@ -90,14 +88,9 @@ def _available(evidence: Evidence, suspects: list[tuple[Any, int, str | None, bo
 
 
 def _finding(
-    evidence: Evidence,
-    check: str,
-    suspects: list[tuple[Any, int, str | None, bool]],
-    severity: Severity,
-    advice: str,
+    evidence: Evidence, check: str, suspects: list[Suspect], advice: str, severity: Severity
 ) -> Finding:
-    rows = sum(n for _, n, *_ in suspects)
     name, _, title, _ = suspects[0]
-    example = f"{shown(name)}" if title is None else f"{shown(name)}: {title}"
-    share = share_of(rows, evidence.rows)
-    return Finding(check, "interactions", severity, rows, share, example, advice)
+    example = shown(name) if title is None else f"{shown(name)}: {title}"
+    rows = sum(n for _, n, _, _ in suspects)
+    return evidence.finding(check, rows, example, advice, severity=severity)

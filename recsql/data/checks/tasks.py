@@ -36,19 +36,17 @@ def trending_has_time(evidence: Evidence) -> list[Finding]:
     """Tell when the purchases have no real time or cover few days."""
     source, facts = evidence.interactions, evidence.facts
     if not (source.is_given("ts") and source.types["ts"] in REAL_TIME_TYPES):
+        need = "a ts that is a date or timestamp"
         got = source.types["ts"] if source.is_given("ts") else "none bound"
-        call = source.bind_call(ts="…")
-        return [
-            _task(evidence, "trending", "error", "a ts that is a date or timestamp", got, f"{call}.")
-        ]
+        return [_task(evidence, "trending", "error", need, got, f"{source.bind_call(ts='…')}.")]
     if facts["first purchase"] is None:
-        remedy = "Fill in ts where it is NULL."
-        return [_task(evidence, "trending", "error", "purchases with a time", "none", remedy)]
+        need, remedy = "purchases with a time", "Load more history."
+        return [_task(evidence, "trending", "error", need, "none", remedy)]
     days = (facts["last purchase"] - facts["first purchase"]) / MICROSECONDS_PER_DAY
     if days >= _TREND_DAYS:
         return []
-    remedy = "Load more history, or take the trends as a first guess."
     need, got = f"purchases over {_TREND_DAYS} days or more", f"{days:.1f} days"
+    remedy = "Load more history, or take the trends as a first guess."
     return [_task(evidence, "trending", "warning", need, got, remedy)]
 
 
@@ -98,16 +96,14 @@ def _pairs(evidence: Evidence, task: str, groups: int, noun: str) -> list[Findin
         return []
     need = f"at least {_LEAST_GROUPS} {noun}s with 2 items or more"
     severity: Severity = "warning" if groups else "error"
-    got = counted(groups, noun)
-    return [_task(evidence, task, severity, need, got, "Load more history, or bind another filter.")]
+    remedy = "Load more history, or bind with another filter."
+    return [_task(evidence, task, severity, need, counted(groups, noun), remedy)]
 
 
 def _task(
     evidence: Evidence, task: str, severity: Severity, need: str, got: str, remedy: str
 ) -> Finding:
-    source = "users" if task == "reference_customers" else "interactions"
-    return Finding(
-        f"too_little_for_{task}", source, severity, 0 if source == "users" else evidence.rows,
-        0.0 if source == "users" or not evidence.rows else 1.0, task,
-        f"{task} must have {need}, got {got}. {remedy}",
-    )  # fmt: skip
+    check, advice = f"too_little_for_{task}", f"{task} must have {need}, got {got}. {remedy}"
+    if task == "reference_customers":
+        return Finding(check, "users", severity, 0, 0.0, None, advice)
+    return evidence.finding(check, evidence.rows, None, advice, severity=severity)

@@ -1,0 +1,42 @@
+# make demo    recommendations from a real retailer's orders, in a fresh environment
+# make test    all tests, on DuckDB 2.0 and the SQL surface on 1.5 too
+# make lint    ruff and mypy
+# make bench   benchmarks with their peers (minutes)
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SQL_SURFACE = tests/sql tests/doors tests/data tests/selection
+
+.PHONY: demo test lint bench clean
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP_INSTALL) 'duckdb==2.0.*' -e '.[test]'
+	touch $@
+
+.venv-1.5/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-1.5
+	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.*' -e '.[test]'
+	touch $@
+
+.venv/bench: .venv/ready
+	.venv/bin/python $(PIP_INSTALL) -e '.[bench]'
+	touch $@
+
+demo: .venv/ready
+	.venv/bin/recsql demo
+
+test: .venv/ready .venv-1.5/ready
+	.venv/bin/python -m pytest
+	.venv-1.5/bin/python -m pytest $(SQL_SURFACE)
+
+lint: .venv/ready
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+bench: .venv/bench
+	.venv/bin/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-1.5 build dist *.egg-info

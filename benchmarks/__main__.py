@@ -1,0 +1,18 @@
+"""Every benchmark: python -m benchmarks [name …]."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = ("neighbours", "table_to_answers", "calls", "refresh", "growth")
+
+
+def main() -> None:
+    """Run the named benchmarks, or all of them."""
+    for name in sys.argv[1:] or NAMES:
+        importlib.import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Write docs/functions.md from the headers of the SQL files: python docs/generate.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recsql.columns import VIEWS
+from recsql.database import sql_names, sql_text
+from recsql.headers import Field, Header, read_header
+from recsql.settings import SETTINGS
+
+TARGET = Path(__file__).with_name("functions.md")
+TYPES = {"ITEM": "type of your item ids", "USER": "type of your user ids"}
+
+
+def page() -> str:
+    """Give the text of docs/functions.md."""
+    parts = [
+        "# Functions, statements and tables",
+        "Generated from the headers of the files in `sql/` by `python docs/generate.py`.",
+        "## Functions",
+        "Macros in the main schema: use them in FROM, LATERAL, views and subqueries, with"
+        " positional or named arguments.",
+        *(_section("functions", name, "") for name in sql_names("functions")),
+        "## Statements",
+        "Run them with `CALL`; each commits by itself. In Python the same names take a connection"
+        " first: `recsql.train(con, task='bundle')`.",
+        *(_section("statements", name, "recsql.") for name in sql_names("statements")),
+        "## Views over your tables",
+        *(_view(name) for name in VIEWS),
+        "## Tables of the state",
+        "Ordinary tables in schema `recsql`.",
+        *(_table(folder, name) for folder in ("tables", "stored") for name in sql_names(folder)),
+        "## Settings",
+        "`UPDATE recsql.settings SET value = '100' WHERE name = 'stored_depth'`; the next statement"
+        " obeys.",
+        _rows(
+            ["name", "default", "meaning"],
+            [[f"`{s.name}`", s.value or "NULL", s.meaning] for s in SETTINGS],
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(folder: str, name: str, schema: str) -> str:
+    header: Header = read_header(folder, name)
+    parts = [f"### {name}", f"`{schema}{name}({header.signature})` → {header.kind}", header.summary]
+    if header.needs:
+        parts.append("Needs: " + ", ".join(header.needs) + ".")
+    if header.arguments:
+        parts.append(_fields("argument", header.arguments))
+    if header.kind == "TABLE":
+        parts.append(_fields("column", header.returns))
+    else:
+        parts += [f"Returns {field.type}: {field.meaning}." for field in header.returns]
+    if header.empty:
+        parts.append(f"Empty {header.empty}.")
+    if header.source:
+        parts.append(f"Source: {header.source}.")
+    return "\n\n".join(parts)
+
+
+def _fields(what: str, fields: list[Field]) -> str:
+    rows = [[f"`{f.name}`", TYPES.get(f.type, f.type), f.meaning] for f in fields]
+    return _rows([what, "type", "meaning"], rows)
+
+
+def _view(name: str) -> str:
+    rows = [[f"`{c.name}`", c.type or "as in your table", c.meaning] for c in VIEWS[name]]
+    return f"### recsql.{name}\n\n" + _rows(["column", "type", "meaning"], rows)
+
+
+def _table(folder: str, name: str) -> str:
+    text = sql_text(folder, name)
+    said = [line[3:] for line in text.splitlines() if line.startswith("-- ")][1:]
+    columns = [line.strip().rstrip(",") for line in text.splitlines() if line.startswith("    ")]
+    listed = ", ".join(f"`{line.split()[0]}`" for line in columns if line[0].islower())
+    return f"### recsql.{name}\n\n{' '.join(said)}\n\nColumns: {listed}."
+
+
+def _rows(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+
+
+if __name__ == "__main__":
+    TARGET.write_text(page(), "utf-8")

@@ -1,0 +1,145 @@
+"""The user inverted index: which customers share which values of their attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recsql.columns import INTEGER_TYPES
+from recsql.data.bind import id_types
+from recsql.database import Session, literal, quote
+from recsql.settings import setting_int
+
+_NUMERIC_TYPES = INTEGER_TYPES | {"FLOAT", "DOUBLE"}
+_SOURCE = "recsql_user"
+_FEATURE = "recsql_feature"
+_NO_FEATURE = (
+    f"SELECT u.user_id, '' AS attribute, '' AS feature, '' AS matched_value, '' AS own_value "
+    f"FROM {_SOURCE} AS u WHERE false"
+)
+# Of a customer with several rows, each feature once.
+_ONCE = (
+    "SELECT f.user_id, f.attribute, f.feature, min(f.matched_value) AS matched_value, "
+    f"min(f.own_value) AS own_value FROM {_FEATURE} AS f GROUP BY f.user_id, f.attribute, f.feature"
+)
+_INDEX = """
+CREATE OR REPLACE TABLE recsql.user_features AS
+WITH shared AS (
+    SELECT f.attribute, f.feature, count(*) AS shared_by, ln(1 + ? / count(*)) AS rarity
+    FROM {features} AS f
+    GROUP BY f.attribute, f.feature
+)
+SELECT
+    f.user_id,
+    f.attribute,
+    f.feature,
+    f.matched_value,
+    f.own_value,
+    s.shared_by,
+    s.rarity::DECIMAL(18, 9) AS rarity
+FROM {features} AS f
+JOIN shared AS s ON s.attribute = f.attribute AND s.feature = f.feature
+ORDER BY f.user_id, f.attribute, f.feature
+"""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A column of the bound users and its SQL type."""
+
+    name: str
+    type: str
+
+    @property
+    def is_numeric(self) -> bool:
+        """Tell whether values have an order and a distance, so that they match by bin."""
+        return self.type in _NUMERIC_TYPES or self.type.startswith("DECIMAL")
+
+    @property
+    def is_list(self) -> bool:
+        """Tell whether one customer has several values."""
+        return self.type.endswith("]")
+
+
+def build_user_features(session: Session) -> None:
+    """Create ``recsql.user_features`` anew from the bound users; inside the caller's transaction.
+
+    A list gives one feature an element. A number matches by quantile bin where it has more
+    distinct values than the setting ``quantile_bins``. Anything else matches as text. NULL, blank
+    text, NaN and infinity give no feature, private attributes neither. Of several rows of
+    one customer all features count, and the smallest of several values is shown.
+
+    The table is empty where no users are bound, or where all their attributes are private.
+    """
+    bins = setting_int(session, "quantile_bins")
+    attributes = _public_attributes(session)
+    columns = ", ".join(f"u.{quote(a.name)}" for a in attributes)
+    user = f"TRY_CAST(u.user_id::VARCHAR AS {id_types(session)['user_id_type']})"
+    session.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_SOURCE} AS SELECT {user} AS user_id"
+        f"{', ' + columns if columns else ''} FROM recsql.users AS u WHERE {user} IS NOT NULL"
+    )
+    parts = [_feature_sql(session, attribute, bins) for attribute in attributes]
+    session.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_FEATURE} AS {' UNION ALL '.join(parts) or _NO_FEATURE}"
+    )
+    rows, customers = session.rows(
+        f"SELECT count(*), count(DISTINCT u.user_id) FROM {_SOURCE} AS u"
+    )[0]
+    features = _FEATURE if rows == customers else f"({_ONCE})"
+    session.execute(_INDEX.format(features=features), [customers])
+    session.execute(f"DROP TABLE {_FEATURE}")
+    session.execute(f"DROP TABLE {_SOURCE}")
+
+
+def _public_attributes(session: Session) -> list[Attribute]:
+    rows = session.rows("SELECT s.private FROM recsql.sources AS s WHERE s.source = 'users'")
+    private = set(rows[0][0]) if rows else set()
+    return [
+        Attribute(name, kind)
+        for name, kind in session.columns("SELECT * FROM recsql.users")
+        if name != "user_id" and name not in private
+    ]
+
+
+def _feature_sql(session: Session, attribute: Attribute, bins: int) -> str:
+    """Give SQL for (user_id, attribute, feature, matched_value, own_value) of one attribute."""
+    column = f"u.{quote(attribute.name)}"
+    if attribute.is_numeric:
+        finite = f"isfinite({column}::DOUBLE)"
+        distinct = session.value(
+            f"SELECT count(DISTINCT {column}) FROM {_SOURCE} AS u WHERE {finite}"
+        )
+        text = f"regexp_replace({column}::VARCHAR, '\\.0+$', '')"
+        if distinct > bins:
+            return _binned_sql(attribute, column, text, finite, bins)
+        return _text_sql(attribute, text, f"{_SOURCE} AS u WHERE {finite}")
+    if attribute.is_list:
+        element = attribute.type[: attribute.type.rindex("[")]
+        values = f"unnest(list_distinct({column}::{element}[]))"
+        source = f"(SELECT u.user_id, {values} AS element FROM {_SOURCE} AS u) AS u"
+        return _text_sql(attribute, "u.element::VARCHAR", source)
+    return _text_sql(attribute, f"{column}::VARCHAR", f"{_SOURCE} AS u")
+
+
+def _text_sql(attribute: Attribute, text: str, source: str) -> str:
+    return (
+        f"SELECT v.user_id, {literal(attribute.name)} AS attribute, v.value AS feature, "
+        f"v.value AS matched_value, v.value AS own_value "
+        f"FROM (SELECT u.user_id, {text} AS value FROM {source}) AS v WHERE trim(v.value) <> ''"
+    )
+
+
+def _binned_sql(attribute: Attribute, column: str, text: str, finite: str, bins: int) -> str:
+    """Number the bins from 1; each ends with one of the quantiles, which belongs to it."""
+    shares = ", ".join(f"{part}::DOUBLE / {bins}" for part in range(1, bins + 1))
+    number = " + ".join(["1", *(f"({column} > q.ends[{part}])::INTEGER" for part in range(1, bins))])
+    lowest, highest = (text.replace(column, f"{end}(b.value)") for end in ("min", "max"))
+    return (
+        f"(WITH binned AS (SELECT u.user_id, {number} AS bin, {column} AS value, {text} AS own_value "
+        f"FROM {_SOURCE} AS u, (SELECT quantile_disc({column}, [{shares}]) AS ends "
+        f"FROM {_SOURCE} AS u WHERE {finite}) AS q WHERE {finite}), "
+        f"words AS (SELECT b.bin, CASE WHEN min(b.value) = max(b.value) THEN {lowest} "
+        f"ELSE {lowest} || ' to ' || {highest} END AS matched_value FROM binned AS b GROUP BY b.bin) "
+        f"SELECT b.user_id, {literal(attribute.name)} AS attribute, 'bin ' || b.bin AS feature, "
+        "w.matched_value, b.own_value FROM binned AS b JOIN words AS w ON w.bin = b.bin)"
+    )

@@ -1,0 +1,1 @@
+"""Compiled loops over arrays; nothing runs at import, and nothing here knows DuckDB."""

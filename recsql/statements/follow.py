@@ -1,0 +1,15 @@
+"""What follows new stored answers or a new binding, inside the same transaction."""
+
+from __future__ import annotations
+
+from recsql.data.bind import is_bound
+from recsql.database import Session
+from recsql.functions import write_macros
+from recsql.insights.features import build_user_features
+
+
+def follow(session: Session) -> None:
+    """Bring the user inverted index and the macros up to date."""
+    if is_bound(session, "users"):
+        build_user_features(session)
+    write_macros(session)

@@ -1,0 +1,3 @@
+"""The tasks that can be trained."""
+
+TASKS = ("bundle", "related", "popular", "trending")

@@ -1,0 +1,51 @@
+-- recommend_bundle(item_id, k := 10) -> TABLE
+-- The k items most often bought in the same basket as an item.
+--
+-- The answer is stored: it is as of the last CALL recsql.train() or recsql.refresh().
+--
+-- Needs    task bundle
+-- Args     item_id  ITEM    the item
+--          k        BIGINT  rows wanted, from 1 to the stored depth
+-- Returns  rank     BIGINT   1 is best; ties go to the smaller item_id
+--          item_id  ITEM     an available item, never the one asked for
+--          score    DOUBLE   by the weighting of the model, above 0
+--          support  BIGINT   baskets that hold both
+--          model    VARCHAR  algorithm that answered
+-- Empty    when the item is unknown, or no available item was in a basket with it
+-- Source   A Unified Recommendation Framework for Zoho CRM, sections 2.1 (bundle) and 2.2
+--          (transaction co-purchase matrix)
+CREATE OR REPLACE MACRO {{prefix}}recommend_bundle(item_id, k := 10) AS TABLE
+SELECT
+    answer._rank::BIGINT AS rank,
+    answer._other AS item_id,
+    answer._score AS score,
+    answer._support AS support,
+    {{bundle_model}} AS model
+FROM (
+    SELECT stored._rank, stored._other, stored._score, stored._support
+    FROM (
+        SELECT
+            t.task AS _task,
+            t.item_id AS _key,
+            t.rank AS _rank,
+            t.other_item_id AS _other,
+            t.score AS _score,
+            t.support AS _support
+        FROM recsql.top_items AS t
+    ) AS stored
+    WHERE stored._task = 'bundle'
+        AND stored._key = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
+        AND stored._rank <= k
+    UNION ALL
+    -- A branch of its own, so that k is checked also where the item has no rows.
+    SELECT NULL, NULL, NULL, NULL
+    WHERE CASE
+        WHEN k BETWEEN 1 AND {{depth}} THEN false
+        WHEN k >= 1 THEN error(
+            'k must be at most {{depth}}, the stored depth, got ' || k || '. UPDATE '
+            || 'recsql.settings SET value = ''' || k || ''' WHERE name = ''stored_depth'', '
+            || 'then CALL recsql.train().'
+        )::BOOLEAN
+        ELSE error('k must be at least 1, got ' || coalesce(k::VARCHAR, 'NULL') || '.')::BOOLEAN
+    END
+) AS answer;

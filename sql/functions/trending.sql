@@ -1,0 +1,44 @@
+-- trending(k := 10) -> TABLE
+-- The k items whose sales stand highest above their own usual level.
+--
+-- The moving average of an item's daily transactions is compared with its own mean over the
+-- window (settings trend_half_life_days, trend_window_days). The answer is as of the last CALL
+-- recsql.train() or recsql.refresh().
+--
+-- Needs    task trending
+-- Args     k  BIGINT  rows wanted, >= 1
+-- Returns  rank          BIGINT  1 is highest; ties go to the smaller item_id
+--          item_id       ITEM    an available item
+--          score         DOUBLE  trend score: softmax of z_score over all available items
+--          z_score       DOUBLE  standard deviations of the moving average above its mean
+--          acceleration  DOUBLE  transactions a day: this week's gain over last week's gain
+-- Empty    when there is no real time, or nothing available was ever bought
+-- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7 (trending score) and
+--          section 2.1 (acceleration)
+CREATE OR REPLACE MACRO {{prefix}}trending(k := 10) AS TABLE
+SELECT
+    answer._rank AS rank,
+    answer._item AS item_id,
+    answer._score AS score,
+    answer._z_score AS z_score,
+    answer._acceleration AS acceleration
+FROM (
+    SELECT stored._rank, stored._item, stored._score, stored._z_score, stored._acceleration
+    FROM (
+        SELECT
+            s.trend_rank AS _rank,
+            s.item_id AS _item,
+            s.trend_score AS _score,
+            s.trend_z AS _z_score,
+            s.trend_acceleration AS _acceleration
+        FROM recsql.item_scores AS s
+    ) AS stored
+    WHERE stored._rank <= k
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL, NULL
+    WHERE CASE
+        WHEN k >= 1 THEN false
+        ELSE error('k must be at least 1, got ' || coalesce(k::VARCHAR, 'NULL') || '.')::BOOLEAN
+    END
+) AS answer
+ORDER BY answer._rank;

@@ -1,0 +1,121 @@
+"""What the documentation says is true: blocks run, generated pages are current, headers agree."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+import recsql
+from recsql.database import sql_names, sql_text
+from recsql.demo import load_sample
+from recsql.headers import read_header
+from recsql.statements.core import STATEMENTS
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"```(sql|python)\n(.*?)```", re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    return [
+        (page.name, text)
+        for page in PAGES
+        for kind, text in BLOCK.findall(page.read_text("utf-8"))
+        if kind == language
+    ]
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[duckdb.DuckDBPyConnection]:
+    con = recsql.connect()
+    load_sample(con)
+    recsql.train(con)
+    yield con
+    con.close()
+
+
+def statements(text: str) -> list[str]:
+    return [part.query for part in duckdb.extract_statements(text)]
+
+
+def test_there_are_documented_blocks() -> None:
+    assert len(blocks("sql")) >= 2
+    assert len(blocks("python")) >= 1
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("sql"))
+def test_every_documented_sql_block_runs(
+    shop: duckdb.DuckDBPyConnection, page: str, text: str
+) -> None:
+    for query in statements(text):
+        rows = shop.execute(query).fetchall()
+        assert rows or query.lstrip().upper().startswith("UPDATE"), f"{page}: {query} gave nothing"
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("python"))
+def test_every_documented_python_block_runs(page: str, text: str) -> None:
+    space: dict[str, Any] = {}
+    exec(compile(text, page, "exec"), space)
+    if "con" in space:
+        space["con"].close()
+
+
+def test_the_page_of_functions_is_what_the_headers_say() -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    assert (ROOT / "docs" / "functions.md").read_text("utf-8") == generate.page(), (
+        "run: python docs/generate.py"
+    )
+
+
+FILES = [(folder, name) for folder in ("functions", "statements") for name in sql_names(folder)]
+
+
+@pytest.mark.parametrize(("folder", "name"), FILES)
+def test_a_header_names_its_function_its_arguments_and_their_order(folder: str, name: str) -> None:
+    header = read_header(folder, name)
+    assert header.name == name
+    assert header.summary.endswith(".")
+    in_signature = [part.split(":=")[0].strip().strip('"') for part in header.signature.split(",")]
+    assert [field.name for field in header.arguments] == [part for part in in_signature if part]
+    assert f"{name}({header.signature})" in sql_text(folder, name).split("CREATE OR REPLACE")[1]
+
+
+@pytest.mark.parametrize("name", sql_names("functions"))
+def test_a_function_returns_the_columns_of_its_header(
+    shop: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    header = read_header("functions", name)
+    needed = [part for part in header.signature.split(",") if part.strip() and ":=" not in part]
+    arguments = ", ".join("['85123A']" if "items" in part else "'12748'" for part in needed)
+    if header.kind != "TABLE":
+        described = shop.execute(f"DESCRIBE SELECT {name}({arguments}) AS result").fetchall()
+        assert described[0][1] == header.kind
+        return
+    described = shop.execute(f"DESCRIBE FROM {name}({arguments})").fetchall()
+    types = {"ITEM": "VARCHAR", "USER": "INTEGER"}
+    assert [(row[0], row[1]) for row in described] == [
+        (field.name, types.get(field.type, field.type)) for field in header.returns
+    ]
+
+
+@pytest.mark.parametrize("name", sql_names("statements"))
+def test_a_statement_takes_the_same_arguments_in_sql_and_in_python(name: str) -> None:
+    header = read_header("statements", name)
+    in_python = list(inspect.signature(STATEMENTS[name]).parameters)[1:]  # without the call
+    assert sorted(field.name for field in header.arguments) == sorted(in_python)
+
+
+def test_every_public_statement_has_a_sql_side_and_the_other_way_round() -> None:
+    assert set(STATEMENTS) == set(sql_names("statements"))
+    assert set(STATEMENTS) <= set(recsql.__all__)

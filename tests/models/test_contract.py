@@ -1,0 +1,179 @@
+"""What every model of the catalogue must do; new models are found by themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from recsql.columns import MICROSECONDS_PER_DAY
+from recsql.data.history import History
+from recsql.data.snapshot import ItemDays
+from recsql.errors import NotTrainedError, ParameterError, UnknownNameError
+from recsql.models.base import Purchases, Recommender
+from recsql.models.catalogue import catalogue, model_named, models_for
+from recsql.models.popularity import Popularity
+from recsql.tasks import TASKS
+
+N_ITEMS = 12
+TODAY = 400
+
+
+def purchases(seed: int = 0, n_baskets: int = 60) -> Purchases:
+    rng = np.random.default_rng(seed)
+    baskets = [np.sort(rng.choice(N_ITEMS, rng.integers(1, 6), replace=False)) for _ in range(n_baskets)]
+    basket_ptr = np.cumsum([0, *map(len, baskets)]).astype(np.int64)
+    buyer_ptr = np.arange(0, n_baskets + 1, 2, dtype=np.int64)
+    is_user = np.arange(len(buyer_ptr) - 1) % 5 != 0
+    item = np.concatenate(baskets).astype(np.int32)
+    days = np.sort(rng.integers(TODAY - 100, TODAY + 1, len(item))).astype(np.int64)
+    times = (TODAY - 100 + np.arange(n_baskets, dtype=np.int64)) * MICROSECONDS_PER_DAY
+    history = History(
+        N_ITEMS, is_user, buyer_ptr, basket_ptr, item, times
+    )
+    counts = np.ones(len(item), dtype=np.int64)
+    return Purchases(history, ItemDays(item, days, counts), TODAY, 1000)
+
+
+MODELS = pytest.mark.parametrize("name", sorted(catalogue()))
+QUERIES = np.arange(N_ITEMS, dtype=np.int32)
+
+
+def test_every_task_has_a_model() -> None:
+    assert all(models_for(task) for task in TASKS)
+
+
+def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'popularity'"):
+        model_named("popularty")
+
+
+@MODELS
+def test_settings_are_the_fields_and_have_defaults(name: str) -> None:
+    model = model_named(name)()
+    assert set(model.params()) == {field.name for field in dataclasses.fields(model)}  # type: ignore[arg-type]
+    assert model_named(name)(**model.params()) == model
+
+
+@MODELS
+def test_lists_hold_k_different_items_without_the_query(name: str) -> None:
+    found = model_named(name)().fit(purchases()).recommend(QUERIES, 4)
+    assert found.item.shape == found.score.shape == found.support.shape == (N_ITEMS, 4)
+    for query, row in zip(QUERIES, found.item, strict=True):
+        real = row[row >= 0]
+        assert query not in real
+        assert len(set(real.tolist())) == len(real)
+
+
+@MODELS
+def test_scores_fall_and_ties_go_to_the_smaller_item(name: str) -> None:
+    found = model_named(name)().fit(purchases()).recommend(QUERIES, N_ITEMS)
+    for item, score in zip(found.item, found.score, strict=True):
+        n = int((item >= 0).sum())
+        order = sorted(range(n), key=lambda place: (-score[place], item[place]))
+        assert order == list(range(n))
+
+
+@MODELS
+def test_only_candidates_are_recommended_and_k_of_them_whenever_there_are_k(name: str) -> None:
+    model = model_named(name)().fit(purchases())
+    everything = model.recommend(QUERIES, N_ITEMS).item
+    candidates = QUERIES % 3 == 0
+    found = model.recommend(QUERIES, 3, candidates).item
+    for row, full in zip(found, everything, strict=True):
+        wanted = [code for code in full.tolist() if code >= 0 and candidates[code]][:3]
+        assert [code for code in row.tolist() if code >= 0] == wanted
+
+
+@MODELS
+def test_the_same_purchases_give_the_same_lists(name: str) -> None:
+    first, second = (model_named(name)().fit(purchases()).recommend(QUERIES, 5) for _ in range(2))
+    assert np.array_equal(first.item, second.item)
+    assert np.array_equal(first.score, second.score)
+
+
+@MODELS
+def test_a_longer_list_begins_with_the_shorter_one(name: str) -> None:
+    model = model_named(name)().fit(purchases())
+    assert np.array_equal(model.recommend(QUERIES, 5).item[:, :2], model.recommend(QUERIES, 2).item)
+
+
+@MODELS
+def test_an_unfitted_model_and_a_k_of_zero_are_refused(name: str) -> None:
+    model = model_named(name)()
+    with pytest.raises(NotTrainedError, match=f"{name} must be fitted first"):
+        model.recommend(QUERIES, 3)
+    with pytest.raises(ParameterError, match="k must be at least 1, got 0"):
+        model.fit(purchases()).recommend(QUERIES, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("basket_copurchase", {"weighting": "cosin"}, "Did you mean 'cosine'"),
+        ("user_copurchase", {"min_support": 0}, "min_support must be at least 1"),
+        ("popularity", {"days": 0}, "days must be at least 1"),
+        ("ema_trend", {"half_life_days": float("nan")}, "half_life_days must be > 0"),
+        ("ema_trend", {"window_days": 3}, "window_days must be at least 15"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_refused(
+    name: str, settings: dict[str, object], sentence: str
+) -> None:
+    model: Recommender = model_named(name)(**settings)
+    with pytest.raises(ParameterError, match=sentence):
+        model.fit(purchases())
+
+
+def test_a_model_that_needs_real_time_says_so() -> None:
+    data = purchases()
+    undated = Purchases(data.history, data.item_days, None, 1000)
+    with pytest.raises(ParameterError, match="ema_trend must have dates or timestamps"):
+        model_named("ema_trend")().fit(undated)
+
+
+@pytest.mark.parametrize("weighting", ["cosine", "jaccard", "confidence", "lift", "count"])
+def test_kept_pairs_answer_like_groups_counted_again(weighting: str) -> None:
+    cls = model_named("basket_copurchase")
+    direct = cls(weighting=weighting, min_support=1).fit(purchases())
+    keeping = cls(weighting=weighting, min_support=1)
+    keeping.keep_pair_bytes = 10**9
+    keeping.fit(purchases())
+    restored = cls(weighting=weighting, min_support=1).restore(keeping.arrays(), N_ITEMS)
+    expected = direct.recommend(QUERIES, 6)
+    for model in (keeping, restored):
+        found = model.recommend(QUERIES, 6)
+        assert np.array_equal(found.item, expected.item)
+        assert np.array_equal(found.score, expected.score)
+        assert np.array_equal(found.support, expected.support)
+
+
+@pytest.mark.parametrize("name", ["basket_copurchase", "user_copurchase"])
+@pytest.mark.parametrize("half_life_days", [None, 20.0])
+def test_changed_pairs_equal_pairs_counted_from_scratch(
+    name: str, half_life_days: float | None
+) -> None:
+    whole = purchases()
+    settings = {"min_support": 1, "half_life_days": half_life_days, "weighting": "lift"}
+    first = np.arange(whole.history.n_buyers) < 15
+    gone = np.arange(whole.history.n_buyers) < 5
+    model = model_named(name)(**settings)
+    model.keep_pair_bytes = 10**9
+    model.fit(whole.of_buyers(first))
+    same_codes = np.arange(N_ITEMS, dtype=np.int32)
+    model.change(whole.of_buyers(~first), whole.of_buyers(gone), same_codes)
+    expected = model_named(name)(**settings).fit(whole.of_buyers(~gone)).recommend(QUERIES, 8)
+    found = model.recommend(QUERIES, 8)
+    assert np.array_equal(found.item, expected.item)
+    assert np.array_equal(found.score, expected.score)
+    assert np.array_equal(found.support, expected.support)
+
+
+def test_popularity_counts_the_last_days_only() -> None:
+    item = np.array([0, 1], dtype=np.int32)
+    days = ItemDays(item, np.array([TODAY - 30, TODAY - 29]), np.array([9, 1]))
+    data = purchases()
+    model = Popularity(days=30).fit(Purchases(data.history, days, TODAY, 1000))
+    # day TODAY - 29 is the first of the last 30 days; the 9 sales of item 0 are a day too old
+    assert model.recommend(np.array([-1], dtype=np.int32), 2).item.tolist() == [[1, -1]]

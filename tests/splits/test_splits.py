@@ -1,0 +1,60 @@
+"""Splits hide what they say they hide."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsql.splits.queries import MOST_QUERIES, hide_all_but_one
+from recsql.splits.random import random_buyers
+from recsql.splits.time import cut_time
+
+GROUPS = st.lists(st.sets(st.integers(0, 20), max_size=6), max_size=20)
+
+
+def as_arrays(groups: list[set[int]]) -> tuple[np.ndarray, np.ndarray]:
+    ptr = np.cumsum([0, *(len(group) for group in groups)]).astype(np.int64)
+    flat = [code for group in groups for code in sorted(group)]
+    return ptr, np.array(flat, dtype=np.int32)
+
+
+@given(GROUPS, st.integers(0, 5))
+def test_one_item_is_shown_and_the_rest_of_its_group_hidden(
+    groups: list[set[int]], seed: int
+) -> None:
+    found = hide_all_but_one(*as_arrays(groups), seed)
+    usable = [group for group in groups if len(group) >= 2]
+    assert len(found.query) == len(usable)
+    for row, group in enumerate(usable):
+        truth = found.truth[found.truth_ptr[row] : found.truth_ptr[row + 1]]
+        assert {int(found.query[row]), *map(int, truth)} == group
+        assert int(found.query[row]) not in truth
+
+
+def test_the_same_seed_gives_the_same_queries_and_another_seed_others() -> None:
+    arrays = as_arrays([set(range(20)) for _ in range(50)])
+    first, again, other = (hide_all_but_one(*arrays, seed).query for seed in (0, 0, 1))
+    assert first.tolist() == again.tolist() != other.tolist()
+
+
+def test_at_most_five_thousand_queries_are_asked() -> None:
+    found = hide_all_but_one(*as_arrays([{1, 2}] * (MOST_QUERIES + 100)), 0)
+    assert len(found.query) == MOST_QUERIES
+
+
+def test_the_cut_leaves_the_newest_fifth() -> None:
+    times = np.arange(100, dtype=np.int64)
+    assert cut_time(times, 0.2) == 80  # 80 to 99 are the newest fifth
+
+
+def test_there_is_no_cut_when_all_times_are_equal_or_none_exist() -> None:
+    assert cut_time(np.full(10, 5, dtype=np.int64), 0.2) is None
+    assert cut_time(np.empty(0, dtype=np.int64), 0.2) is None
+
+
+def test_about_a_third_of_the_buyers_are_chosen_and_the_seed_decides_which() -> None:
+    chosen = random_buyers(10_000, 0.3, 0)
+    assert 2_800 < chosen.sum() < 3_200
+    assert (chosen == random_buyers(10_000, 0.3, 0)).all()
+    assert (chosen != random_buyers(10_000, 0.3, 1)).any()
