@@ -50,3 +50,24 @@ DATASETS = (
         f"SELECT user_id, item_id FROM '{FOLDER}/movielens_1m/interactions.parquet'",
     ),
 )
+
+
+def open_shop() -> Any:
+    """Open a database in memory with the bundled sample bound, two threads."""
+    import recsql
+    from recsql.data.sample import sample_path
+
+    con = recsql.connect(config={"threads": 2})
+    con.execute(f"CREATE TABLE orders AS FROM '{sample_path('interactions')}'")
+    con.execute(f"CREATE TABLE customers AS FROM '{sample_path('users')}'")
+    recsql.bind_interactions(
+        con,
+        "orders",
+        user_id="user_id",
+        item_id="item_id",
+        ts="ts",
+        basket_id="basket_id",
+        quantity="quantity",
+    )
+    recsql.bind_users(con, "customers", user_id="user_id")
+    return con

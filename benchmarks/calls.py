@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import recsql
+from benchmarks._data import open_shop
 from benchmarks._report import report
-from recsql.demo import load_sample
 
 CALLS = 400
 BULK_REPEATS = 7
@@ -162,8 +162,7 @@ def start_up() -> None:
 
 def main() -> None:
     """Run all three tables."""
-    con = recsql.connect()
-    load_sample(con)
+    con = open_shop()
     recsql.train(con)
     single_calls(con)
     bulk_calls(con)

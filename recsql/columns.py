@@ -22,7 +22,9 @@ class Column:
 INTERACTIONS = (
     Column("user_id", "", "NULL::VARCHAR", "customer; NULL for an anonymous one"),
     Column("item_id", "", "NULL::VARCHAR", "item bought, viewed, …"),
-    Column("ts", "", "NULL::TIMESTAMP", "when: TIMESTAMP, TIMESTAMPTZ, DATE, or an ordering integer"),
+    Column(
+        "ts", "", "NULL::TIMESTAMP", "when: TIMESTAMP, TIMESTAMPTZ, DATE, or an ordering integer"
+    ),
     Column("event", "VARCHAR", "'purchase'", "kind of event, weighed by recsql.event_weights"),
     Column("quantity", "DOUBLE", "1::DOUBLE", "units; below zero is a return"),
     Column("value", "DOUBLE", "NULL::DOUBLE", "money"),

@@ -28,7 +28,6 @@ from recsql.store.schema import (
     remove,
     schema_exists,
     stored_prefix,
-    unreadable_source,
 )
 
 _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)?")
@@ -166,7 +165,7 @@ def _is_current(session: Session, prefix: str | None, read_only: bool) -> bool:
         return (
             not is_old(session)
             and prefix in (None, stored_prefix(session))
-            and (macros_current(session) or unreadable_source(session) is not None)
+            and macros_current(session)
         )
 
 
@@ -174,10 +173,12 @@ def _prepare(session: Session, prefix: str | None) -> None:
     if not schema_exists(session):
         check_free(session)
         check_collisions(session, prefix or "")
+        # Not in the transaction: DuckDB 1.5 cannot commit tables of a schema that is as new as they
+        # are, where the file had one of that name before.
+        session.execute("CREATE SCHEMA IF NOT EXISTS recsql")
     with session.transaction():
         prepare(session, prefix)
         if prefix is not None and prefix != stored_prefix(session):
-            check_collisions(session, prefix)
             drop_macros(session)
             session.execute("DELETE FROM recsql.functions")
             session.execute("UPDATE recsql.meta SET prefix = ?", [prefix])

@@ -72,7 +72,9 @@ class Session:
         self._log(sql)
         return self.con.execute(sql, parameters).fetchall()
 
-    def columns(self, sql: str, parameters: Sequence[object] | None = None) -> list[tuple[str, str]]:
+    def columns(
+        self, sql: str, parameters: Sequence[object] | None = None
+    ) -> list[tuple[str, str]]:
         """Name and type each column a query would give, without running it."""
         return [(row[0], row[1]) for row in self.rows(f"DESCRIBE {sql}", parameters)]
 

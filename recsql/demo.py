@@ -73,7 +73,7 @@ STORY = (
         """
         CREATE TABLE customers AS
         SELECT u.user_id AS customer_id, u.country, strftime(min(o.ordered_at), '%Y-%m') AS since,
-            round(sum(o.quantity * o.price))::BIGINT AS spent
+            round(sum(o.quantity * o.price::DECIMAL(12, 2)))::BIGINT AS spent
         FROM read_parquet({users}) AS u
         JOIN orders AS o ON o.customer_id = u.user_id
         GROUP BY u.user_id, u.country;
@@ -115,19 +115,20 @@ STORY = (
         shown=(),
     ),
     Step(
-        "How they fared. The incumbent of a task answers from now on.",
+        "How they fared on a test part. The incumbents, chosen on another part, answer from here.",
         """
         SELECT l.task, l.algorithm AS model,
-            concat_ws(', ', l.params ->> 'weighting', (l.params ->> 'half_life_days') || ' days',
-                (l.params ->> 'days') || ' days') AS setting,
+            concat_ws(' ', l.params ->> 'weighting',
+                (l.params ->> 'half_life_days')::DOUBLE::INTEGER || 'd',
+                (l.params ->> 'days')::DOUBLE::INTEGER || 'd') AS setting,
             l.status,
-            round(max(l.value) FILTER (l.metric = 'ndcg'), 4) AS ndcg,
-            round(max(l.value) FILTER (l.metric = 'recall'), 4) AS recall,
-            round(max(l.value) FILTER (l.metric = 'precision'), 4) AS precision,
-            round(max(l.value) FILTER (l.metric = 'coverage'), 2) AS coverage,
-            round(l.train_seconds, 2) AS seconds
+            round(max(l.value) FILTER (l.metric = 'ndcg'), 3) AS ndcg,
+            round(max(l.value) FILTER (l.metric = 'recall'), 3) AS recall,
+            round(max(l.value) FILTER (l.metric = 'precision'), 3) AS prec,
+            round(max(l.value) FILTER (l.metric = 'coverage'), 2) AS cover,
+            round(l.train_seconds, 2) AS secs
         FROM recsql.leaderboard AS l
-        GROUP BY ALL, l.score_rank, l.model_id
+        GROUP BY l.task, l.model_id, l.algorithm, l.params, l.status, l.score_rank, l.train_seconds
         ORDER BY l.task, l.score_rank, l.model_id;
         """,
         grouped=True,
@@ -160,9 +161,9 @@ STORY = (
         grouped=True,
     ),
     Step(
-        "What sells faster than it used to.",
+        "What sells furthest above its own usual level.",
         """
-        SELECT t.rank, p.name AS product, t.score, t.acceleration
+        SELECT t.rank, p.name AS product, t.score, t.z_score, t.acceleration
         FROM trending(k := 10) AS t
         JOIN products AS p ON p.sku = t.item_id
         ORDER BY t.rank;
@@ -171,7 +172,8 @@ STORY = (
     Step(
         "The newest small order of a customer who buys often.",
         """
-        SELECT o.customer_id, o.invoice, max(o.ordered_at) AS ordered_at, list(p.name) AS cart
+        SELECT o.customer_id, o.invoice, max(o.ordered_at) AS ordered_at,
+            list(p.name ORDER BY p.name) AS cart
         FROM orders AS o
         JOIN products AS p ON p.sku = o.sku
         WHERE o.quantity > 0 AND o.customer_id IN (SELECT h.customer_id FROM orders AS h
@@ -185,9 +187,10 @@ STORY = (
         picks={"customer": "customer_id", "invoice": "invoice"},
     ),
     Step(
-        "What to offer with it, of what this customer never bought.",
+        "What to offer with it that this customer never bought.",
         """
-        SELECT r.rank, r.item_id AS sku, p.name AS product, round(r.score, 3) AS score, r.support
+        SELECT r.item_id AS sku, p.name AS product, round(r.score, 3) AS score,
+            r.support AS customers
         FROM recommend_cart((SELECT list(o.sku) FROM orders AS o WHERE o.invoice = '{invoice}'),
             k := 50, task := 'related') AS r
         JOIN products AS p ON p.sku = r.item_id
@@ -198,15 +201,25 @@ STORY = (
         picks={"sku": "sku", "product": "product"},
     ),
     Step(
-        "Why {product}? The purchases that add up to the score.",
-        "FROM explain({customer}, '{sku}') ORDER BY contribution DESC LIMIT 5;",
+        "Why {product}? The customer's own purchases that speak for it most.",
+        """
+        SELECT e.kind, e.detail, round(e.contribution, 5) AS contribution
+        FROM explain({customer}, '{sku}') AS e
+        ORDER BY e.rank
+        LIMIT 3;
+        """,
     ),
     Step(
         "Who is like this customer and bought it: names for the sales talk.",
-        "FROM reference_customers({customer}, '{sku}', k := 5) ORDER BY rank;",
+        """
+        SELECT r.rank, r.user_id, round(r.match_score, 2) AS score, r.matches,
+            r.attributes['spent'] AS spent, r.bought_at
+        FROM reference_customers({customer}, '{sku}', k := 5) AS r
+        ORDER BY r.rank;
+        """,
     ),
     Step(
-        "How much the customer and the product matter.",
+        "How much the customer and the product matter, and what is lost by not offering it.",
         """
         SELECT user_transaction_score({customer}) AS customer,
             product_transaction_score('{sku}') AS product,
@@ -216,7 +229,7 @@ STORY = (
         """,
     ),
     Step(
-        "Keep the present answer, to see what a change does.",
+        "Keep the present answer, to see what a new order changes.",
         """
         CREATE TEMP TABLE before AS
         FROM recommend_bundle('{sku}', k := 50);
@@ -224,29 +237,29 @@ STORY = (
         chapter="Live",
     ),
     Step(
-        "The customer buys {product} with the rest of the cart, a minute after the last order.",
+        "The customer takes it, and with it the three that go best with it.",
         """
         INSERT INTO orders
         SELECT {customer}, line.sku, last.ts + INTERVAL 1 MINUTE, 'purchase', 'new order', 1,
             line.price
-        FROM products AS line, (SELECT max(ordered_at) AS ts FROM orders) AS last
+        FROM products AS line, (SELECT max(o.ordered_at) AS ts FROM orders AS o) AS last
         WHERE line.sku = '{sku}'
-            OR line.sku IN (SELECT o.sku FROM orders AS o WHERE o.invoice = '{invoice}');
+            OR line.sku IN (SELECT b.item_id FROM before AS b WHERE b.rank <= 3);
         """,
     ),
     Step(
-        "Bring the stored answers up to date: exactly as a full rebuild would, at a fraction.",
+        "Bring the stored answers up to date: equal to a full rebuild, from what changed alone.",
         "CALL recsql.refresh();",
     ),
     Step(
         "What changed for {product}.",
         """
-        SELECT p.name AS bought_with_it, b.rank AS rank_before, a.rank, b.support AS baskets_before,
-            a.support AS baskets
+        SELECT p.name AS bought_with_it, b.support AS baskets_before, a.support AS baskets,
+            round(b.score, 5) AS score_before, round(a.score, 5) AS score
         FROM recommend_bundle('{sku}', k := 50) AS a
-        LEFT JOIN before AS b ON b.item_id = a.item_id
+        JOIN before AS b ON b.item_id = a.item_id
         JOIN products AS p ON p.sku = a.item_id
-        WHERE a.support IS DISTINCT FROM b.support
+        WHERE a.support <> b.support
         ORDER BY a.rank;
         """,
     ),

@@ -201,7 +201,7 @@ def _database(path: Path) -> Iterator[Checked]:
 
 
 def _why_closed(error: duckdb.Error) -> str:
-    if "lock" in str(error).lower():
+    if re.search(r"\block\b", str(error)):  # and not a damaged block
         return "Close the process that has it open for writing."
     return "Check that it is a DuckDB file of a version that this DuckDB reads."
 

@@ -105,16 +105,18 @@ def _empty_views(session: Session) -> Iterator[None]:
     view that the macro reads, or of a view below that, for the macro's parameter of the same name
     ('Conflicting column names'). When the macro is called it does not.
     """
-    definitions = dict(session.rows("SELECT s.source, s.definition FROM recsql.sources AS s"))
-    for source in definitions:
+    sources = [row[0] for row in session.rows("SELECT s.source FROM recsql.sources AS s")]
+    for source in sources:
         columns = ", ".join(
-            f"NULL::{kind} AS {quote(name)}"
-            for name, kind in bound_types(session, source).items()
+            f"NULL::{kind} AS {quote(name)}" for name, kind in bound_types(session, source).items()
         )
-        session.execute(f"CREATE OR REPLACE VIEW recsql.{source} AS SELECT {columns} WHERE false")
+        # Renamed, not made again: the table behind a view may be gone.
+        session.execute(f"ALTER VIEW recsql.{source} RENAME TO _bound_{source}")
+        session.execute(f"CREATE VIEW recsql.{source} AS SELECT {columns} WHERE false")
     yield
-    for source, definition in definitions.items():
-        session.execute(f"CREATE OR REPLACE VIEW recsql.{source} AS {definition}")
+    for source in sources:
+        session.execute(f"DROP VIEW recsql.{source}")
+        session.execute(f"ALTER VIEW recsql._bound_{source} RENAME TO {source}")
 
 
 def macros_current(session: Session) -> bool:
@@ -172,7 +174,9 @@ def template_values(session: Session) -> dict[str, str]:
     )
     values["has_ts"] = str(bound and is_argument_bound(session, "interactions", "ts")).lower()
     incumbents = dict(
-        session.rows("SELECT m.task, m.algorithm FROM recsql.models AS m WHERE m.status = 'incumbent'")
+        session.rows(
+            "SELECT m.task, m.algorithm FROM recsql.models AS m WHERE m.status = 'incumbent'"
+        )
     )
     for task in ("bundle", "related", "popular", "trending"):
         values[f"{task}_model"] = literal(incumbents.get(task, ""))
@@ -185,7 +189,9 @@ def _missing(session: Session) -> dict[str, str]:
     bound = {row[0] for row in session.rows("SELECT s.source FROM recsql.sources AS s")}
     trained = {
         row[0]
-        for row in session.rows("SELECT m.task FROM recsql.models AS m WHERE m.status = 'incumbent'")
+        for row in session.rows(
+            "SELECT m.task FROM recsql.models AS m WHERE m.status = 'incumbent'"
+        )
     }
     calls = {
         "interactions": "CALL recsql.bind_interactions('your_table', user_id := '…', item_id := '…')",

@@ -51,8 +51,9 @@ def leaderboard(
             con,
             f"SELECT l.task, l.algorithm AS model, l.params AS setting, l.status, {measured}, "
             "l.train_seconds AS seconds, l.error FROM recsql.leaderboard AS l "
-            "WHERE ? IS NULL OR l.task = ? GROUP BY ALL, l.score_rank "
-            "ORDER BY l.task, l.score_rank",
+            "WHERE ? IS NULL OR l.task = ? GROUP BY l.task, l.model_id, l.algorithm, l.params, "
+            "l.status, l.score_rank, l.train_seconds, l.error "
+            "ORDER BY l.task, l.score_rank, l.model_id",
             [task, task],
         )
     if as_json:

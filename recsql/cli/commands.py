@@ -84,6 +84,18 @@ def _fail_on_errors(result: Result, given: dict[str, Any]) -> None:
         raise typer.Exit(1)
 
 
+_TRAINED = (
+    "task",
+    "algorithm",
+    "params",
+    "status",
+    "ndcg",
+    "recall",
+    "precision",
+    "coverage",
+    "train_seconds",
+    "error",
+)
 _STRICT = inspect.Parameter(
     "strict",
     inspect.Parameter.KEYWORD_ONLY,
@@ -114,7 +126,7 @@ _add(
 )
 _add(
     "train",
-    statement_command("train"),
+    statement_command("train", shown=_TRAINED),
     "recsql train shop.duckdb",
     "recsql train shop.duckdb --task bundle --seed 1",
 )

@@ -70,16 +70,30 @@ def open_database(path: Path, *, read_only: bool = False) -> Iterator[duckdb.Duc
         It is only read, and holds nothing of recsql yet.
     """
     check_exists(path)
-    con = connect(str(path), read_only=read_only)
+    if read_only and not _is_prepared(path):
+        raise NotBoundError(
+            f"The orders in {path} must be bound first. "
+            f"recsql bind {path} interactions your_table --item-id …"
+        )
+    con = quiet(connect(str(path), read_only=read_only))
     try:
-        if read_only and not schema_exists(Session(con.cursor())):
-            raise NotBoundError(
-                f"The orders in {path} must be bound first. "
-                f"recsql bind {path} interactions your_table --item-id …"
-            )
         yield con
     finally:
         con.close()
+
+
+def quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Keep DuckDB's own progress bar, which may be on, out of standard output."""
+    con.execute("SET enable_progress_bar = false")
+    return con
+
+
+def _is_prepared(path: Path) -> bool:
+    try:
+        with duckdb.connect(str(path), read_only=True) as con:
+            return schema_exists(Session(con))
+    except duckdb.IOException:  # locked or damaged: connect says which
+        return True
 
 
 def check_exists(path: Path) -> None:

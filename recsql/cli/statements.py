@@ -30,6 +30,7 @@ def statement_command(
     name: str,
     *,
     read_only: bool = False,
+    shown: tuple[str, ...] | None = None,
     after: Callable[[Result, dict[str, Any]], None] | None = None,
     extra: tuple[inspect.Parameter, ...] = (),
 ) -> Command:
@@ -38,6 +39,7 @@ def statement_command(
     Parameters
     ----------
     name : of the statement, for example 'train'
+    shown : columns that the table shows, where all are too many; JSON has all
     after : looks at what was printed, with the values of ``extra``; may raise typer.Exit
     extra : options of the command that are no argument of the statement
     """
@@ -48,7 +50,7 @@ def statement_command(
         path = given.pop("database")
         kept = {parameter.name: given.pop(parameter.name) for parameter in extra}
         result = run_statement(name, path, given, read_only=read_only)
-        _show(result, as_json)
+        _show(result, as_json, shown)
         if after is not None:
             after(result, kept)
 
@@ -83,15 +85,12 @@ def run_statement(
         return result
 
 
-def _show(result: Result, as_json: bool) -> None:
+def _show(result: Result, as_json: bool, shown: tuple[str, ...] | None = None) -> None:
     if as_json:
         print_json(records(result.columns, result.rows))
         return
-    filled = [
-        place
-        for place, _ in enumerate(result.columns)
-        if any(row[place] not in (None, "") for row in result.rows)
-    ]
+    wanted = [result.columns.index(name) for name in shown or result.columns]
+    filled = [n for n in wanted if any(row[n] not in (None, "") for row in result.rows)]
     print_table(
         [result.columns[place] for place in filled],
         [[row[place] for place in filled] for row in result.rows],

@@ -14,6 +14,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from recsql.cli.output import console, print_json, records
+from recsql.cli.shared import quiet
 from recsql.connection import connect
 from recsql.demo import STORY, Step, Told, tell
 from recsql.errors import ParameterError
@@ -34,7 +35,7 @@ def print_story(database: Path | None, *, as_json: bool) -> None:
         raise ParameterError(
             f"--database must be a new file, got {database}, which exists. Choose another name."
         )
-    with closing(connect(":memory:" if database is None else str(database))) as con:
+    with closing(quiet(connect(":memory:" if database is None else str(database)))) as con:
         if as_json:
             print_json([_record(told) for told in tell(con)])
             return
@@ -53,7 +54,8 @@ def _waiting(story: Iterator[Told]) -> Iterator[Told]:
     errors = Console(stderr=True)
     for step in STORY:
         chapter = step.chapter or chapter_of(step)
-        with errors.status(f"{chapter} …"):
+        note = " (the first run after installing compiles)" if chapter == "Train" else ""
+        with errors.status(f"{chapter} …{note}"):
             told = next(story)
         yield told
 
@@ -69,8 +71,8 @@ def _print_step(screen: Console, told: Told) -> None:
         screen.print(Rule(Text(told.step.chapter, style="bold"), align="left"))
         screen.print()
     screen.print(told.text, style="bold")
-    highlighted = Syntax("", "sql", theme="ansi_dark").highlight(told.sql)
-    screen.print(highlighted)  # ends with an empty line
+    highlighted = Syntax("", "postgresql", theme="ansi_dark").highlight(told.sql)
+    screen.print(highlighted, soft_wrap=True)  # ends with an empty line; stays whole when copied
     columns, rows = _shown(told)
     if columns and rows:
         laid = table(columns, _grouped(rows) if told.step.grouped else rows)

@@ -62,7 +62,13 @@ def make_binding(
         The relation, a column, a type or an expression is not as it must be.
     """
     if not isinstance(relation_name, str) or not relation_name.strip():
-        raise BindError(f"The source must be the name of a table or view, got {relation_name!r}.")
+        shown = (
+            repr(relation_name) if isinstance(relation_name, str) else type(relation_name).__name__
+        )
+        raise BindError(
+            f"The source must be the name of a table or view, got {shown}. "
+            "CREATE TABLE … AS FROM what you have, and bind that by its name."
+        )
     relation = find_relation(session, relation_name, schema=schema, temporary=tuple(temporary))
     selected = {
         column.name: _column(session, relation, column, arguments.get(column.name), source)
@@ -111,7 +117,13 @@ def write_binding(session: Session, binding: Binding) -> None:
         The view cannot be read: it would read itself.
     """
     session.execute(f"CREATE OR REPLACE VIEW recsql.{binding.source} AS {binding.definition}")
-    _types(session, f"SELECT * FROM recsql.{binding.source}")
+    try:
+        session.columns(f"SELECT * FROM recsql.{binding.source}")
+    except duckdb.BinderException as error:
+        raise BindError(
+            f"The source must not read recsql.{binding.source}, got {binding.relation}, which "
+            "does. Bind what stands behind it."
+        ) from error
     session.execute("DELETE FROM recsql.sources AS s WHERE s.source = ?", [binding.source])
     session.execute(
         "INSERT INTO recsql.sources VALUES (?, ?, ?::JSON, ?, ?::JSON, ?, now()::TIMESTAMP)",
@@ -158,6 +170,18 @@ def is_bound(session: Session, source: str) -> bool:
     return bool(
         session.value("SELECT count(*) FROM recsql.sources AS s WHERE s.source = ?", [source])
     )
+
+
+def is_readable(session: Session, source: str) -> bool:
+    """Tell whether the view of a source can be read: its table is there as it was bound.
+
+    Ask outside of a transaction: DuckDB 2.0 ends one at such an error.
+    """
+    try:
+        session.columns(f"SELECT * FROM recsql.{source}")
+    except duckdb.Error:
+        return False
+    return True
 
 
 def bound_types(session: Session, source: str) -> dict[str, str]:

@@ -54,7 +54,10 @@ class History:
         if self.n_baskets == 0 or int(np.diff(self.basket_ptr).max(initial=0)) <= cap:
             return self.basket_ptr, self.basket_item
         basket = np.repeat(np.arange(self.n_baskets, dtype=np.int64), np.diff(self.basket_ptr))
-        return build_groups(basket, self.basket_item, self.n_baskets, self.n_items, cap=cap)
+        alike = np.zeros(len(basket), dtype=np.int64)
+        return build_groups(
+            basket, self.basket_item, self.n_baskets, self.n_items, cap=cap, time=alike
+        )
 
     def user_groups(self, cap: int) -> tuple[Array, Array]:
         """Give (ptr, item) of the customers' distinct items, at most the newest ``cap``."""

@@ -52,7 +52,7 @@ def find_relation(
             f"DataFrame {name!r}, which only its own session can see. "
             f"CREATE TABLE … AS FROM {name}, and bind that."
         )
-    names = [table for database, _, table in known if database == catalog]
+    names = [table for database, home, table in known if database == catalog and home != "recsql"]
     raise BindError(
         f"The source must be a committed table or view, got {name!r}, which does not exist "
         f"(TEMP tables and DataFrames are not visible here: CREATE TABLE … AS FROM them)."

@@ -40,6 +40,34 @@ FROM {features} AS f
 JOIN shared AS s ON s.attribute = f.attribute AND s.feature = f.feature
 ORDER BY f.user_id, f.attribute, f.feature
 """
+_BINNED = """(
+WITH finite AS (
+    SELECT u.user_id, u.{column} AS value FROM {source} AS u WHERE isfinite(u.{column}::DOUBLE)
+),
+binned AS (
+    SELECT f.user_id, f.value, {number} AS bin
+    FROM finite AS f
+    CROSS JOIN (SELECT quantile_disc(g.value, [{shares}]) AS ends FROM finite AS g) AS q
+),
+named AS (
+    SELECT
+        b.bin,
+        CASE
+            WHEN min(b.value) = max(b.value) THEN {lowest}
+            ELSE {lowest} || ' to ' || {highest}
+        END AS wording
+    FROM binned AS b
+    GROUP BY b.bin
+)
+SELECT
+    b.user_id,
+    {attribute} AS attribute,
+    'bin ' || b.bin AS feature,
+    n.wording AS matched_value,
+    {own} AS own_value
+FROM binned AS b
+JOIN named AS n ON n.bin = b.bin
+)"""
 
 
 @dataclass(frozen=True)
@@ -51,12 +79,12 @@ class Attribute:
 
     @property
     def is_numeric(self) -> bool:
-        """Tell whether values have an order and a distance, so that they match by bin."""
+        """Tell whether values are numbers, which match by bin."""
         return self.type in _NUMERIC_TYPES or self.type.startswith("DECIMAL")
 
     @property
     def is_list(self) -> bool:
-        """Tell whether one customer has several values."""
+        """Tell whether a customer has several values."""
         return self.type.endswith("]")
 
 
@@ -65,18 +93,18 @@ def build_user_features(session: Session) -> None:
 
     A list gives one feature an element. A number matches by quantile bin where it has more
     distinct values than the setting ``quantile_bins``. Anything else matches as text. NULL, blank
-    text, NaN and infinity give no feature, private attributes neither. Of several rows of
-    one customer all features count, and the smallest of several values is shown.
+    text, NaN and infinity give no feature, and private attributes none at all. Of several rows of
+    one customer every feature counts once.
 
     The table is empty where no users are bound, or where all their attributes are private.
     """
     bins = setting_int(session, "quantile_bins")
     attributes = _public_attributes(session)
-    columns = ", ".join(f"u.{quote(a.name)}" for a in attributes)
     user = f"TRY_CAST(u.user_id::VARCHAR AS {id_types(session)['user_id_type']})"
+    columns = "".join(f", u.{quote(attribute.name)}" for attribute in attributes)
     session.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_SOURCE} AS SELECT {user} AS user_id"
-        f"{', ' + columns if columns else ''} FROM recsql.users AS u WHERE {user} IS NOT NULL"
+        f"CREATE OR REPLACE TEMP TABLE {_SOURCE} AS SELECT {user} AS user_id{columns} "
+        f"FROM recsql.users AS u WHERE {user} IS NOT NULL"
     )
     parts = [_feature_sql(session, attribute, bins) for attribute in attributes]
     session.execute(
@@ -104,21 +132,17 @@ def _public_attributes(session: Session) -> list[Attribute]:
 def _feature_sql(session: Session, attribute: Attribute, bins: int) -> str:
     """Give SQL for (user_id, attribute, feature, matched_value, own_value) of one attribute."""
     column = f"u.{quote(attribute.name)}"
-    if attribute.is_numeric:
-        finite = f"isfinite({column}::DOUBLE)"
-        distinct = session.value(
-            f"SELECT count(DISTINCT {column}) FROM {_SOURCE} AS u WHERE {finite}"
-        )
-        text = f"regexp_replace({column}::VARCHAR, '\\.0+$', '')"
-        if distinct > bins:
-            return _binned_sql(attribute, column, text, finite, bins)
-        return _text_sql(attribute, text, f"{_SOURCE} AS u WHERE {finite}")
     if attribute.is_list:
         element = attribute.type[: attribute.type.rindex("[")]
         values = f"unnest(list_distinct({column}::{element}[]))"
         source = f"(SELECT u.user_id, {values} AS element FROM {_SOURCE} AS u) AS u"
         return _text_sql(attribute, "u.element::VARCHAR", source)
-    return _text_sql(attribute, f"{column}::VARCHAR", f"{_SOURCE} AS u")
+    if not attribute.is_numeric:
+        return _text_sql(attribute, f"{column}::VARCHAR", f"{_SOURCE} AS u")
+    finite = f"{_SOURCE} AS u WHERE isfinite({column}::DOUBLE)"
+    if session.value(f"SELECT count(DISTINCT {column}) FROM {finite}") <= bins:
+        return _text_sql(attribute, _number_text(column), finite)
+    return _binned_sql(attribute, bins)
 
 
 def _text_sql(attribute: Attribute, text: str, source: str) -> str:
@@ -129,17 +153,21 @@ def _text_sql(attribute: Attribute, text: str, source: str) -> str:
     )
 
 
-def _binned_sql(attribute: Attribute, column: str, text: str, finite: str, bins: int) -> str:
-    """Number the bins from 1; each ends with one of the quantiles, which belongs to it."""
-    shares = ", ".join(f"{part}::DOUBLE / {bins}" for part in range(1, bins + 1))
-    number = " + ".join(["1", *(f"({column} > q.ends[{part}])::INTEGER" for part in range(1, bins))])
-    lowest, highest = (text.replace(column, f"{end}(b.value)") for end in ("min", "max"))
-    return (
-        f"(WITH binned AS (SELECT u.user_id, {number} AS bin, {column} AS value, {text} AS own_value "
-        f"FROM {_SOURCE} AS u, (SELECT quantile_disc({column}, [{shares}]) AS ends "
-        f"FROM {_SOURCE} AS u WHERE {finite}) AS q WHERE {finite}), "
-        f"words AS (SELECT b.bin, CASE WHEN min(b.value) = max(b.value) THEN {lowest} "
-        f"ELSE {lowest} || ' to ' || {highest} END AS matched_value FROM binned AS b GROUP BY b.bin) "
-        f"SELECT b.user_id, {literal(attribute.name)} AS attribute, 'bin ' || b.bin AS feature, "
-        "w.matched_value, b.own_value FROM binned AS b JOIN words AS w ON w.bin = b.bin)"
+def _binned_sql(attribute: Attribute, bins: int) -> str:
+    """Number the bins from 1; each ends with a quantile, which belongs to it."""
+    ends = range(1, bins)
+    return _BINNED.format(
+        attribute=literal(attribute.name),
+        column=quote(attribute.name),
+        source=_SOURCE,
+        shares=", ".join(f"{end}::DOUBLE / {bins}" for end in ends) or "1",
+        number=" + ".join(["1", *(f"(f.value > q.ends[{end}])::INTEGER" for end in ends)]),
+        lowest=_number_text("min(b.value)"),
+        highest=_number_text("max(b.value)"),
+        own=_number_text("b.value"),
     )
+
+
+def _number_text(number: str) -> str:
+    """Give SQL for a number as a person writes it: 12, not 12.0."""
+    return f"regexp_replace({number}::VARCHAR, '\\.0+$', '')"

@@ -8,7 +8,9 @@ concurrent calls or hang a forked child.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -23,7 +25,29 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 def kernel(function: Kernel) -> Kernel:
     """Give the compiled form of a function of arrays; its signature stays what it was."""
-    return cast(Kernel, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return _compiled(function)
+
+
+def kernel_part(function: Kernel) -> Kernel:
+    """Give the compiled form of a function that only kernels call; it costs less to compile."""
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _compiled(function: Kernel, **options: bool) -> Kernel:
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    # numba asks only a kernel's own file whether the cache is out of date. Parts of other files
+    # are compiled into it: a change of any file here has to compile all kernels again.
+    cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if hasattr(cache_file, "_source_stamp"):
+        cache_file._source_stamp = (cache_file._source_stamp, _stamp_of_all_kernels())
+    return cast(Kernel, compiled)
+
+
+@functools.cache
+def _stamp_of_all_kernels() -> tuple[tuple[str, float, int], ...]:
+    """Give name, time of change and size of every file in this folder."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -45,7 +69,24 @@ def _prefetch(_context: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.uint64), generate
 
 
-@kernel
+@kernel_part
 def prefetch(array: npt.NDArray[Any], index: np.uint64) -> None:
     """Ask for array[index] to be brought near; harmless wherever the index points."""
     _prefetch(array, index)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _trailing_zeros(_context: Any, word: Any) -> Any:
+    """Emit the instruction that finds the lowest bit."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
+
+    return types.uint64(types.uint64), generate
+
+
+@kernel_part
+def trailing_zeros(word: np.uint64) -> np.uint64:
+    """Give the place of the lowest bit that is set: 0 to 63, and 64 for no bit."""
+    place: np.uint64 = _trailing_zeros(word)
+    return place

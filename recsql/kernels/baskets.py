@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,11 @@ class Baskets(NamedTuple):
     work: Longs
 
 
+def plain(array: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Give an array of a type, contiguous and writable: any other is compiled for once more."""
+    return np.require(array, dtype, ["C", "A", "W"])
+
+
 def make_baskets(
     group_ptr: Longs, group_item: npt.NDArray[np.int32], n_items: int, *, with_entries: bool = False
 ) -> Baskets:
@@ -52,8 +57,8 @@ def make_baskets(
         When group_ptr does not rise from 0 to n_entries, when a code is not below n_items, or
         when the codes of a group do not rise.
     """
-    pointers = np.ascontiguousarray(group_ptr, dtype=np.int64)
-    items = np.ascontiguousarray(group_item, dtype=np.int32).view(np.uint32)
+    pointers = plain(group_ptr, np.int64)
+    items = plain(group_item, np.int32).view(np.uint32)
     if not 0 <= n_items < 2**31:
         raise ValueError(f"n_items must be from 0 to 2**31 - 1, got {n_items}.")
     if pointers.size == 0 or pointers[0] != 0 or pointers[-1] != items.size:
@@ -71,6 +76,25 @@ def make_baskets(
     item_entry = np.empty(items.size if with_entries else 0, dtype=np.int64)
     transpose(pointers, items, item_ptr, item_group, item_entry)
     return Baskets(pointers, items, item_ptr, item_group, item_entry, work)
+
+
+def check_weights(entry_weight: Longs, group_item: npt.NDArray[np.int32]) -> Longs:
+    """Give back the weights.
+
+    Raises
+    ------
+    ValueError
+        When there is not one for each entry, or one is below 0 or above 2**20.
+    """
+    if entry_weight.shape != group_item.shape:
+        raise ValueError(
+            f"entry_weight must have {group_item.size} entries, got {entry_weight.size}."
+        )
+    if entry_weight.size and not (entry_weight.min() >= 0 and entry_weight.max() <= 2**20):
+        raise ValueError(
+            "entry_weight must be from 0 to 2**20, so that sums of products are exact."
+        )
+    return plain(entry_weight, np.int64)
 
 
 def rename_items(baskets: Baskets, code_at: Codes) -> Baskets:

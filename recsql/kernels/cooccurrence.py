@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, prefetch
+from recsql.kernels._jit import kernel, kernel_part, prefetch
 from recsql.kernels._threads import BLOCKS_PER_THREAD, available_threads, equal_blocks, run_blocks
-from recsql.kernels.baskets import Baskets, make_baskets, rename_items
+from recsql.kernels.baskets import Baskets, check_weights, make_baskets, rename_items
 from recsql.kernels.ranking import (
     CONFIDENCE,
     COSINE,
@@ -97,7 +97,7 @@ def top_neighbours(
         entry_weight = check_weights(entry_weight, group_item)
         item_weight = entry_weight[baskets.item_entry]
         marginal = squares_by_item(baskets.item_ptr, item_weight)
-        total = need_total_weight(total_weight, weighting)
+        total = total_of(total_weight, weighting)
     ranking = make_ranking(
         weighting, k, marginal=marginal, total=total, min_support=min_support, eligible=eligible
     )
@@ -115,24 +115,7 @@ def top_neighbours(
     return out
 
 
-def check_weights(entry_weight: Longs, group_item: npt.NDArray[np.int32]) -> Longs:
-    """Give back the weights.
-
-    Raises
-    ------
-    ValueError
-        When there is not one for each entry, or one is below 0 or above 2**20.
-    """
-    if entry_weight.shape != group_item.shape:
-        raise ValueError(
-            f"entry_weight must have {group_item.size} entries, got {entry_weight.size}."
-        )
-    if entry_weight.size and not (entry_weight.min() >= 0 and entry_weight.max() <= 2**20):
-        raise ValueError("entry_weight must be from 0 to 2**20, so that sums of products are exact.")
-    return np.ascontiguousarray(entry_weight, dtype=np.int64)
-
-
-def need_total_weight(total_weight: int | None, weighting: str) -> int:
+def total_of(total_weight: int | None, weighting: str) -> int:
     """Give the total weight, which only lift uses.
 
     Raises
@@ -176,15 +159,15 @@ def rank_rows(
     for item in range(first, last):
         if baskets.work[item] > n_items:
             accumulate_dense(item, baskets, entry_weight, item_weight, scratch)
-            both = scratch.tally if entry_weight is None else scratch.sum
-            key_dense_row(item, ranking, both, scratch)
+            if entry_weight is None:
+                key_dense_row(item, ranking, scratch.tally, scratch)
+            else:
+                key_dense_row(item, ranking, scratch.sum, scratch)
             found = find_candidates(n_items, k, bits, scratch.best, scratch.place)
             pack_dense(found, entry_weight, ranking, scratch)
         else:
             position = ranking.position_of[item]
-            listed = accumulate_listed(
-                item, baskets, entry_weight, item_weight, position, scratch
-            )
+            listed = accumulate_listed(item, baskets, entry_weight, item_weight, position, scratch)
             key_listed_row(item, listed, entry_weight, ranking, scratch)
             if entry_weight is None and ranking.min_support == 1:
                 listed = list_singles(item, listed, baskets, ranking, scratch)
@@ -195,7 +178,7 @@ def rank_rows(
         rank_candidates(item, found, ranking, scratch, out)
 
 
-@kernel
+@kernel_part
 def prefetch_group(place: int, baskets: Baskets) -> None:
     """Ask for the first items of the group after the next one of an item's groups."""
     ahead = np.uint64(min(place + 2, baskets.item_group.shape[0] - 1))
@@ -204,7 +187,7 @@ def prefetch_group(place: int, baskets: Baskets) -> None:
     prefetch(baskets.group_item, first + np.uint64(16))
 
 
-@kernel
+@kernel_part
 def accumulate_dense(
     item: int,
     baskets: Baskets,
@@ -231,7 +214,7 @@ def accumulate_dense(
                 scratch.sum[other] += item_weight[place] * entry_weight[entry]
 
 
-@kernel
+@kernel_part
 def accumulate_listed(
     item: int,
     baskets: Baskets,
@@ -274,7 +257,7 @@ def accumulate_listed(
     return np.int64(listed)
 
 
-@kernel
+@kernel_part
 def key_dense_row(
     item: int, ranking: Ranking, both: npt.NDArray[np.int32] | Longs, scratch: Scratch
 ) -> None:
@@ -287,7 +270,7 @@ def key_dense_row(
     key[ranking.position_of[item]] = np.float32(0.0)
 
 
-@kernel
+@kernel_part
 def key_listed_row(
     item: int, n: int, entry_weight: Longs | None, ranking: Ranking, scratch: Scratch
 ) -> None:
@@ -304,7 +287,7 @@ def key_listed_row(
         key[place] = enough / (term + divisor[other])
 
 
-@kernel
+@kernel_part
 def list_singles(item: int, n: int, baskets: Baskets, ranking: Ranking, scratch: Scratch) -> int:
     """Add the items met once that can be among the first k next to the n listed ones.
 
@@ -336,7 +319,7 @@ def list_singles(item: int, n: int, baskets: Baskets, ranking: Ranking, scratch:
     return list_singles_before(item, n, n_eligible, baskets, ranking, scratch)
 
 
-@kernel
+@kernel_part
 def list_singles_before(
     item: int, n: int, end: int, baskets: Baskets, ranking: Ranking, scratch: Scratch
 ) -> int:
@@ -359,11 +342,11 @@ def list_singles_before(
     return np.int64(listed)
 
 
-@kernel
+@kernel_part
 def end_of_useful_singles(item: int, n: int, ranking: Ranking, scratch: Scratch) -> int:
     """Find the position from which on a single meeting cannot reach the k best of n keys."""
     bits = scratch.key.view(np.int32)
-    bound = kth_largest_bound(bits, n, ranking.k, ranking.k // 4, MARGIN) - MARGIN
+    bound = kth_largest_bound(bits, n, ranking.k, ranking.k // 4) - MARGIN
     scratch.best[0] = max(1, bound)
     largest = 1.000001 / np.float64(scratch.best[:1].view(np.float32)[0])  # divisor
     most = 0.0 if largest >= 1.0 else -1.0  # groups that hold the item
@@ -377,7 +360,7 @@ def end_of_useful_singles(item: int, n: int, ranking: Ranking, scratch: Scratch)
     return ranking.first_with[np.int64(min(max(most, -1.0), np.float64(last))) + 1]
 
 
-@kernel
+@kernel_part
 def pack_dense(n: int, entry_weight: Longs | None, ranking: Ranking, scratch: Scratch) -> None:
     """Pack key and code of the candidates of a dense row."""
     bits = scratch.key.view(np.int32)
@@ -390,7 +373,7 @@ def pack_dense(n: int, entry_weight: Longs | None, ranking: Ranking, scratch: Sc
             scratch.weight[other] = scratch.sum[position]
 
 
-@kernel
+@kernel_part
 def pack_listed(n: int, entry_weight: Longs | None, ranking: Ranking, scratch: Scratch) -> None:
     """Pack key and code of the candidates of a listed row."""
     bits = scratch.key.view(np.int32)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel
+from recsql.kernels._jit import kernel, kernel_part
 from recsql.kernels.selection import (
     CODE_MASK,
     MARGIN,
@@ -227,13 +227,13 @@ def sort_by_step(step: Longs, following: Longs, code_at: Codes, position_of: Cod
         position_of[code] = position
 
 
-@kernel
+@kernel_part
 def row_term(item: int, ranking: Ranking) -> np.float32:
     """Give what is added to the divisors of a row; keys are count / (term + divisor)."""
     return np.float32(ranking.marginal[item] if ranking.weighting == JACCARD else 0.0)
 
 
-@kernel
+@kernel_part
 def exact_score(ranking: Ranking, item: int, other: int, both: float) -> float:
     """Give the score of a pair, in the operations and the order that SQL uses.
 
@@ -254,7 +254,7 @@ def exact_score(ranking: Ranking, item: int, other: int, both: float) -> float:
     return both
 
 
-@kernel
+@kernel_part
 def keep_best(item: int, n: int, ranking: Ranking, scratch: Scratch) -> int:
     """Drop candidates that cannot be among the first k, hopeless ties included.
 
@@ -273,11 +273,11 @@ def keep_best(item: int, n: int, ranking: Ranking, scratch: Scratch) -> int:
         bits[position] = packed[position] >> 32
     bits[n:padded] = 0
     slack = max(0, RUN - k) // 2
-    bound = kth_largest_bound(bits, padded, k, slack, 1)
+    bound = kth_largest_bound(bits, padded, k, slack)
     least = bound - MARGIN
     last_tied, last_code = np.int64(0), np.int64(0)
     if count_reaching(bits, padded, bound) > k + slack:
-        last_tied = bound + MARGIN
+        last_tied = bound + 2 * MARGIN
         places = k - count_reaching(bits, padded, last_tied + 1)
         last_code = last_code_of_tie(item, n, places, least, ranking, scratch)
     kept = 0
@@ -294,7 +294,7 @@ def keep_best(item: int, n: int, ranking: Ranking, scratch: Scratch) -> int:
     return kept
 
 
-@kernel
+@kernel_part
 def last_code_of_tie(
     item: int, n: int, places: int, least: int, ranking: Ranking, scratch: Scratch
 ) -> int:
@@ -305,7 +305,7 @@ def last_code_of_tie(
     Parameters
     ----------
     item, n : int    row; candidates in ``scratch.packed``
-    places : int     places left for keys within ``MARGIN`` of the bound, >= 1
+    places : int     places left for keys that may tie with the k-th largest, >= 1
     least : int      bits of the smallest key that may get a place
 
     Returns
@@ -313,23 +313,23 @@ def last_code_of_tie(
     int    ``CODE_MASK``, no limit, unless all those keys belong to one exact score
     """
     packed, complement = scratch.packed, scratch.key.view(np.int32)
-    n_tied, tied_score = 0, 0.0
+    n_tied, tied_score = np.int64(0), 0.0
     for position in range(n):
         key_bits = packed[position] >> 32
         complement[n_tied] = 0x7FFFFFFF - unpack_code(packed[position])
-        n_tied += np.int64((least <= key_bits) & (key_bits <= least + 2 * MARGIN))
+        n_tied += np.int64((least <= key_bits) & (key_bits <= least + 3 * MARGIN))
     if n_tied <= places:
         return CODE_MASK
     for tied in range(n_tied):
-        other = 0x7FFFFFFF - complement[tied]
+        other = np.uint64(0x7FFFFFFF - complement[tied])
         score = exact_score(ranking, item, other, np.float64(scratch.weight[other]))
         if tied > 0 and score != tied_score:
             return CODE_MASK
         tied_score = score
-    return 0x7FFFFFFF - kth_largest_bound(complement, n_tied, places, 0, 1)
+    return 0x7FFFFFFF - kth_largest_bound(complement, n_tied, places, np.int64(0))
 
 
-@kernel
+@kernel_part
 def rank_candidates(item: int, n: int, ranking: Ranking, scratch: Scratch, out: Neighbours) -> None:
     """Write one row of the result from its packed candidates and clear their counts.
 
@@ -362,7 +362,7 @@ def rank_candidates(item: int, n: int, ranking: Ranking, scratch: Scratch, out: 
         weight[other] = 0
 
 
-@kernel
+@kernel_part
 def put_in_exact_order(
     item: int, n: int, ranking: Ranking, scratch: Scratch, out: Neighbours
 ) -> None:
@@ -383,8 +383,9 @@ def put_in_exact_order(
                 continue
         else:
             code = unpack_code(packed[position])
-            score = exact_score(ranking, item, code, np.float64(scratch.weight[code]))
-            support = scratch.count[code]
+            other = np.uint64(code)
+            score = exact_score(ranking, item, other, np.float64(scratch.weight[other]))
+            support = scratch.count[other]
         into = min(position, k)
         while into > 0 and score >= scores[into - 1]:
             if score == scores[into - 1] and code > items[into - 1]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel
+from recsql.kernels._jit import kernel_part
 
 Counts = npt.NDArray[np.int32]
 Codes = npt.NDArray[np.uint32]
@@ -22,7 +22,7 @@ RUN = 128  # candidates that are sorted by counting
 CODE_MASK = 0xFFFFFFFF
 
 
-@kernel
+@kernel_part
 def count_reaching(bits: Counts, n: int, bound: int) -> int:
     """Count the first n numbers that are at least bound."""
     bound32, reached = np.int32(bound), np.int32(0)
@@ -31,7 +31,7 @@ def count_reaching(bits: Counts, n: int, bound: int) -> int:
     return np.int64(reached)
 
 
-@kernel
+@kernel_part
 def smallest_reaching(bits: Counts, n: int, bound: int) -> int:
     """Find the smallest of the first n numbers that are at least bound."""
     bound32, smallest = np.int32(bound), np.int32(0x7FFFFFFF)
@@ -40,8 +40,8 @@ def smallest_reaching(bits: Counts, n: int, bound: int) -> int:
     return np.int64(smallest)
 
 
-@kernel
-def kth_largest_bound(bits: Counts, n: int, k: int, slack: int, step: int) -> int:
+@kernel_part
+def kth_largest_bound(bits: Counts, n: int, k: int, slack: int) -> int:
     """Bisect a bound that k of n numbers reach and, but for ties, hardly more than k.
 
     Parameters
@@ -49,12 +49,11 @@ def kth_largest_bound(bits: Counts, n: int, k: int, slack: int, step: int) -> in
     bits : int32[>= n]    >= 0, at least k of them above 0
     n, k : int            1 <= k <= n
     slack : int           a bound that k + slack numbers reach is good enough, >= 0
-    step : int            and so is one closer than this to the k-th largest number, >= 1
 
     Returns
     -------
-    int    >= 1; with a slack of 0 and a step of 1 at most the k-th largest number, reached by
-           exactly k numbers or equal to it
+    int    >= 1 and at most the k-th largest number; if more than k + slack numbers reach it, less
+           than ``MARGIN`` below that, and for a slack of 0 that number itself
     """
     largest = np.int32(0)
     for place in range(n):
@@ -63,6 +62,7 @@ def kth_largest_bound(bits: Counts, n: int, k: int, slack: int, step: int) -> in
     guess = max(1, above - (1 << 22))  # keys seldom span many powers of two: look near the top
     near_top = True
     halvings = 0
+    step = MARGIN if slack > 0 else 1
     while above - bound > step:
         if not near_top or guess <= bound:
             near_top = False
@@ -84,7 +84,7 @@ def kth_largest_bound(bits: Counts, n: int, k: int, slack: int, step: int) -> in
     return bound
 
 
-@kernel
+@kernel_part
 def find_candidates(n: int, k: int, bits: Counts, best: Counts, place: Codes) -> int:
     """List the positions whose key may be among the k largest.
 
@@ -103,13 +103,13 @@ def find_candidates(n: int, k: int, bits: Counts, best: Counts, place: Codes) ->
     if n >= STRIPES * (k + k // 4):
         bits[n : STRIPES * width] = 0
         if strongest_stripes(width, bits, best) >= k:
-            bound = kth_largest_bound(best, width, k, k // 8, MARGIN)
+            bound = kth_largest_bound(best, width, k, k // 8)
             return expand_stripes(width, max(bound - MARGIN, 1), bits, best, place)
     padded = (n + 31) // 32 * 32
     bits[n:padded] = 0
     least = np.int32(1)
     if count_reaching(bits, padded, 1) > k:
-        least = np.int32(max(1, kth_largest_bound(bits, padded, k, k // 8, MARGIN) - MARGIN))
+        least = np.int32(max(1, kth_largest_bound(bits, padded, k, k // 8) - MARGIN))
     found = np.uint64(0)
     for position in range(n):  # written before it is known to be wanted: no branch to mispredict
         place[found] = position
@@ -117,7 +117,7 @@ def find_candidates(n: int, k: int, bits: Counts, best: Counts, place: Codes) ->
     return np.int64(found)
 
 
-@kernel
+@kernel_part
 def strongest_stripes(width: int, bits: Counts, best: Counts) -> int:
     """Find the largest key of every stripe; a stripe is every width-th key.
 
@@ -136,7 +136,7 @@ def strongest_stripes(width: int, bits: Counts, best: Counts) -> int:
     return count_reaching(best, width, 1)
 
 
-@kernel
+@kernel_part
 def expand_stripes(width: int, least: int, bits: Counts, best: Counts, place: Codes) -> int:
     """List the positions whose bits are at least least, looking only at stripes that hold one."""
     least32 = np.int32(least)
@@ -156,19 +156,19 @@ def expand_stripes(width: int, least: int, bits: Counts, best: Counts, place: Co
     return np.int64(found)
 
 
-@kernel
+@kernel_part
 def pack(key_bits: int, code: int) -> int:
     """Make one number that orders by key, and among equal keys by smaller code first."""
     return (np.int64(key_bits) << 32) | (CODE_MASK - np.int64(code))
 
 
-@kernel
+@kernel_part
 def unpack_code(packed: int) -> int:
     """Give the code back."""
     return CODE_MASK - (packed & CODE_MASK)
 
 
-@kernel
+@kernel_part
 def sort_descending(packed: Packed, spare: Packed, n: int) -> None:
     """Put n different numbers above 0 in descending order.
 
@@ -183,11 +183,12 @@ def sort_descending(packed: Packed, spare: Packed, n: int) -> None:
     while width < n:
         for start in range(0, n, 2 * width):
             merge_runs(packed, spare, start, min(start + width, n), min(start + 2 * width, n))
-        packed[:n] = spare[:n]
+        for position in range(n):
+            packed[position] = spare[position]
         width *= 2
 
 
-@kernel
+@kernel_part
 def sort_run(packed: Packed, spare: Packed, start: int, end: int) -> None:
     """Write packed[start:end] to spare in descending order."""
     padded = start + (end - start + 31) // 32 * 32
@@ -202,7 +203,7 @@ def sort_run(packed: Packed, spare: Packed, start: int, end: int) -> None:
         spare[larger] = mine
 
 
-@kernel
+@kernel_part
 def merge_runs(packed: Packed, merged: Packed, start: int, middle: int, end: int) -> None:
     """Merge two descending runs, packed[start:middle] and packed[middle:end], into merged."""
     left, right, into = start, middle, start
@@ -212,6 +213,9 @@ def merge_runs(packed: Packed, merged: Packed, start: int, middle: int, end: int
         left += mine > other
         right += mine < other
         into += 1
-    merged[into : into + middle - left] = packed[left:middle]
-    into += middle - left
-    merged[into : into + end - right] = packed[right:end]
+    for rest in range(left, middle):
+        merged[into] = packed[rest]
+        into += 1
+    for rest in range(right, end):
+        merged[into] = packed[rest]
+        into += 1

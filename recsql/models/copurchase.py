@@ -146,8 +146,7 @@ class CoPurchase(Recommender):
     def rank(self, k: int, eligible: Array | None) -> Neighbours:
         """Give the best ``k`` neighbours of every item."""
         total = None if self.half_life_days is None else self.total_weight_
-        if self.groups_ is None:
-            assert self.pairs_ is not None  # restored
+        if self.pairs_ is not None:
             found = rank_pairs(
                 self.pairs_,
                 k,
@@ -158,6 +157,7 @@ class CoPurchase(Recommender):
                 eligible=eligible,
             )
         else:
+            assert self.groups_ is not None  # a restored model has pairs
             found = top_neighbours(
                 self.groups_.ptr,
                 self.groups_.item,
@@ -187,7 +187,13 @@ class CoPurchase(Recommender):
         return {**kept, "totals": totals}
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:
-        self.pairs_ = Pairs(arrays["ptr"], arrays["item"], arrays["count"], arrays.get("weight"))
+        weight = arrays.get("weight")
+        self.pairs_ = Pairs(
+            arrays["ptr"].astype(np.int64),
+            arrays["item"].astype(np.int32),
+            arrays["count"].astype(np.int32),
+            None if weight is None else weight.astype(np.int64),
+        )
         self.n_groups_, self.total_weight_, self.epoch_ = map(int, arrays["totals"])
         self.today_ = None
         self.groups_ = None

@@ -199,7 +199,7 @@ def _write_totals(session: Session, source: ScoreSource, item_transactions: Arra
         "item_log_sum": log_sum_importance(item_transactions),
         "stored_depth": setting_int(session, "stored_depth"),
         "definition": state_definition(session, source.reader),
-        "users_fingerprint": users_fingerprint(session),
+        "users_fingerprint": np.uint64(users_fingerprint(session)),
     }
     replace_table(session, "totals", pa.Table.from_pylist([row]))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,11 +147,14 @@ def _read_change(session: Session) -> _Change:
     reader = purchase_reader(session)
     read_fingerprints(session, reader)
     _find_changed(session)
+    _read_changed_purchases(session, reader)
+    changed_days = _read_changed_days(session, reader)
     session.execute(
         "CREATE OR REPLACE TEMP TABLE _recsql_item_code AS SELECT c.code, c.item_id "
         "FROM recsql.item_codes AS c UNION ALL SELECT (row_number() OVER (ORDER BY d.item_id) - 1 "
         "+ (SELECT count(*) FROM recsql.item_codes))::INTEGER, d.item_id FROM "
-        f"(SELECT DISTINCT p.item_id FROM ({reader.sql}) AS p) AS d "
+        "(SELECT p.item_id FROM _recsql_changed_purchase AS p UNION "
+        "SELECT i.item_id FROM _recsql_item_day AS i) AS d "
         "ANTI JOIN recsql.item_codes AS k ON k.item_id = d.item_id"
     )
     item_ids, available = read_items(session)
@@ -163,7 +166,8 @@ def _read_change(session: Session) -> _Change:
     )
     place = np.empty(n_items, dtype=np.int32)
     place[codes] = np.arange(n_items, dtype=np.int32)
-    new, new_buyers = read_history(session, reader, n_items, changed_only=True)
+    changed = replace(reader, sql="SELECT * FROM _recsql_changed_purchase")
+    new, new_buyers = read_history(session, changed, n_items, changed_only=True)
     old = read_buyers(
         session,
         "SELECT b.user_id, b.baskets, b.basket_times FROM recsql.buyers AS b "
@@ -172,7 +176,6 @@ def _read_change(session: Session) -> _Change:
         n_items,
     )
     new, old = new.recoded(place), old.recoded(place)
-    changed_days = _read_changed_days(session, reader)
     return _Change(
         reader,
         item_ids,
@@ -217,6 +220,17 @@ def _find_changed(session: Session) -> None:
     session.execute(
         "CREATE OR REPLACE TEMP TABLE _recsql_gone_buyer AS SELECT o.user_id, o.basket_id "
         f"FROM recsql.buyers AS o ANTI JOIN _recsql_buyer AS n ON {same}"
+    )
+
+
+def _read_changed_purchases(session: Session, reader: PurchaseReader) -> None:
+    """Fill TEMP _recsql_changed_purchase with every purchase of the changed buyers."""
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE _recsql_changed_purchase AS "
+        f"SELECT p.user_id, p.item_id, p.basket_id, p.time FROM ({reader.sql}) AS p "
+        "SEMI JOIN _recsql_changed_buyer AS b ON b.user_id IS NOT DISTINCT FROM p.user_id "
+        "AND b.basket_id IS NOT DISTINCT FROM "
+        "CASE WHEN p.user_id IS NULL THEN p.basket_id END"
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from recsql.data.bind import describe_binding, make_binding, write_binding
+from recsql.data.bind import describe_binding, is_readable, make_binding, write_binding
 from recsql.statements.core import Call, Rows, require_writable, statement
 from recsql.statements.follow import follow
 from recsql.store.schema import reset_stored
@@ -105,12 +105,13 @@ def _bind(call: Call, source: str, arguments: dict[str, Any]) -> Rows:
     trained = session.rows(
         "SELECT DISTINCT m.task FROM recsql.models AS m WHERE m.status = 'incumbent' ORDER BY 1"
     )
+    users_readable = source == "users" or is_readable(session, "users")
     with session.transaction():
         write_binding(session, binding)
         described = describe_binding(session, binding)
         if source == "interactions" and changed:
             reset_stored(session)
-        follow(session)
+        follow(session, users_readable=users_readable)
     rows: list[tuple[Any, ...]] = [(*row, "") for row in described]
     notes = list(binding.notes)
     if trained and changed:

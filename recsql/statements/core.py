@@ -14,7 +14,14 @@ import duckdb
 from recsql.connection import in_transaction, is_read_only, register
 from recsql.data.bind import is_bound
 from recsql.database import Session
-from recsql.errors import NotBoundError, ParameterError, StateError, UnknownNameError, did_you_mean
+from recsql.errors import (
+    NotBoundError,
+    ParameterError,
+    RecsqlError,
+    StateError,
+    UnknownNameError,
+    did_you_mean,
+)
 from recsql.functions import known_key
 from recsql.headers import Header, read_header
 from recsql.result import Result
@@ -104,8 +111,12 @@ def run_from_sql(name: str, key: str, text: str) -> list[dict[str, Any]]:
             committed_rows=_committed(session) if "rows" in caller else None,
             from_sql=True,
         )
-        with writer_lock(key):
-            rows = STATEMENTS[name](call, **arguments)
+        try:
+            with writer_lock(key):
+                rows = STATEMENTS[name](call, **arguments)
+        except RecsqlError as error:
+            # DuckDB 1.5 appends the traceback to the message that a user reads.
+            raise error.with_traceback(None) from None
     columns = [field.name for field in statement_header(name).returns]
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -150,6 +161,7 @@ def refuse_uncommitted(call: Call) -> None:
 def _session_of(key: str) -> Iterator[Session]:
     con = cursor_for(key)
     try:
+        con.execute("SET enable_progress_bar = false")  # the caller's own shows how far it is
         yield Session(con)
     finally:
         con.close()
@@ -184,7 +196,27 @@ def check_task(task: str | None, known: Sequence[str]) -> None:
         )
 
 
+def check_names(names: Sequence[str] | None, argument: str, example: str) -> None:
+    """Refuse a list argument that is no list of names, or names nothing."""
+    if names is None:
+        return
+    texts = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    if not texts or not names:
+        raise ParameterError(
+            f"{argument} must be a list of names, got {names!r}. For example ['{example}']."
+        )
+
+
+def check_seconds(seconds: float | None, argument: str) -> None:
+    """Refuse a time that is no number above 0."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
+    if seconds is not None and not number:
+        raise ParameterError(
+            f"{argument} must be above 0 seconds, got {seconds!r}. Leave it out for no limit."
+        )
+
+
 def check_seed(seed: int) -> None:
     """Refuse a seed that is no whole number from 0."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ParameterError(f"seed must be a whole number >= 0, got {seed!r}.")
+        raise ParameterError(f"seed must be a whole number >= 0, got {seed!r}. The default is 0.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from recsql.errors import ParameterError
 from recsql.statements.core import (
     Call,
     Rows,
+    check_names,
+    check_seconds,
     check_seed,
     check_task,
     refuse_uncommitted,
@@ -34,8 +35,8 @@ def train(
 
     check_task(task, TASKS)
     check_seed(seed)
-    if budget_s is not None and not budget_s > 0:
-        raise ParameterError(f"budget_s must be above 0 seconds, got {budget_s}.")
+    check_seconds(budget_s, "budget_s")
+    check_names(models, "models", "basket_copurchase")
     for name in models or ():
         model_named(name)
     require_writable(call.session)

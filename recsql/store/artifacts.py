@@ -16,9 +16,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def write_artifact(session: Session, model_id: str, name: str, arrays: Mapping[str, Array]) -> int:
-    """Store arrays under a name, replacing older ones; gives the bytes written."""
+    """Store arrays under a name, replacing older ones; gives the bytes written.
+
+    Whole numbers that are not negative are stored in the narrowest type that holds them.
+    """
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **{key: _narrowed(values) for key, values in arrays.items()})  # type: ignore[arg-type]
     content = buffer.getbuffer()
     session.execute(
         "DELETE FROM recsql.artifacts AS a WHERE a.model_id = ? AND a.name = ?", [model_id, name]
@@ -52,3 +55,9 @@ def read_artifact(session: Session, model_id: str, name: str) -> dict[str, Array
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         return {key: stored[key] for key in stored.files}
+
+
+def _narrowed(values: Array) -> Array:
+    if values.dtype.kind != "i" or values.size == 0 or values.min() < 0:
+        return values
+    return values.astype(np.min_scalar_type(int(values.max())), copy=False)

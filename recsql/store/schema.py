@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import duckdb
-
 from recsql.columns import VIEWS
 from recsql.data.bind import id_types, unbound_view
 from recsql.database import Session, body, fill, sql_names, sql_text
@@ -29,17 +27,16 @@ def schema_exists(session: Session) -> bool:
 
 
 def prepare(session: Session, prefix: str | None) -> None:
-    """Create the state, or bring an older one to this version; inside a transaction.
+    """Fill the schema ``recsql``, or bring an older state to this version; in a transaction.
 
     Raises
     ------
     StateError
-        A newer recsql wrote the state, or the functions carry another prefix.
+        A newer recsql wrote the state.
     """
     if schema_exists(session):
         _migrate(session)
         return
-    session.execute("CREATE SCHEMA IF NOT EXISTS recsql")
     for name in sql_names("tables"):
         session.execute(body(sql_text("tables", name)))
     for setting in SETTINGS:
@@ -59,11 +56,17 @@ def prepare(session: Session, prefix: str | None) -> None:
 
 def check_free(session: Session) -> None:
     """Refuse to move into a schema ``recsql`` that holds something of the user's."""
+    there = session.value(
+        "SELECT count(*) FROM duckdb_schemas() AS s WHERE lower(s.schema_name) = 'recsql' "
+        "AND s.database_name = current_database()"
+    )
+    if not there:
+        return
     found = session.rows(
         "SELECT e.name FROM (SELECT t.table_name AS name, t.schema_name, t.database_name "
         "FROM duckdb_tables() AS t UNION ALL SELECT v.view_name, v.schema_name, v.database_name "
         "FROM duckdb_views() AS v UNION ALL SELECT f.function_name, f.schema_name, "
-        "f.database_name FROM duckdb_functions() AS f) AS e WHERE e.schema_name = 'recsql' "
+        "f.database_name FROM duckdb_functions() AS f) AS e WHERE lower(e.schema_name) = 'recsql' "
         "AND e.database_name = current_database() ORDER BY e.name"
     )
     if found:
@@ -71,16 +74,6 @@ def check_free(session: Session) -> None:
             f"The schema recsql must be free, got one of yours with {found[0][0]}. "
             "Rename it: CREATE SCHEMA another, and move what is in it."
         )
-
-
-def unreadable_source(session: Session) -> str | None:
-    """Name a bound source whose table cannot be read: gone, changed or not attached."""
-    for (source,) in session.rows("SELECT s.source FROM recsql.sources AS s ORDER BY s.source"):
-        try:
-            session.columns(f"SELECT * FROM recsql.{source}")
-        except duckdb.Error:
-            return str(source)
-    return None
 
 
 def is_old(session: Session) -> bool:

@@ -11,7 +11,7 @@
 -- Args     user_id  USER  the customer; for an unknown one only the item speaks
 --          item_id  ITEM  the item
 -- Returns  rank          BIGINT   1 contributes most; ties go by kind, then to the smaller item
---          kind          VARCHAR  bundle (in one basket), related (by one customer): one row for each
+--          kind          VARCHAR  bundle (same basket), related (same customer): one row for each
 --                                 item bought; popular, trending: one row about the item
 --          detail        VARCHAR  the evidence, a sentence with its counts
 --          contribution  DOUBLE   part of the score; 0 for popular and trending
@@ -117,7 +117,11 @@ FROM (
                     THEN '{} was bought: {:,} of its {:,} baskets also held {}, which was in {:,}.'
                 ELSE '{} was bought: {:,} of its {:,} customers also bought {}, which {:,} bought.'
             END,
-            key_name._name, together._support, together._with_key, item_name._name, together._with_item
+            key_name._name,
+            together._support,
+            together._with_key,
+            item_name._name,
+            together._with_item
         ) AS _detail,
         together._contribution AS _contribution
     FROM together

@@ -7,8 +7,8 @@
 --
 -- Needs    task popular
 -- Args     k     BIGINT  rows wanted, >= 1
---          days  BIGINT  whole days that end with the present day, >= 1; NULL: everything, also rows
---                        without a time
+--          days  BIGINT  whole days that end with the present day, >= 1; NULL: everything, rows
+--                        without a time too
 -- Returns  rank          BIGINT  1 is best; ties go to the smaller item_id
 --          item_id       ITEM    an available item
 --          score         DOUBLE  sum of the weights of the events (recsql.event_weights)

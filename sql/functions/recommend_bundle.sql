@@ -23,16 +23,7 @@ SELECT
     {{bundle_model}} AS model
 FROM (
     SELECT stored._rank, stored._other, stored._score, stored._support
-    FROM (
-        SELECT
-            t.task AS _task,
-            t.item_id AS _key,
-            t.rank AS _rank,
-            t.other_item_id AS _other,
-            t.score AS _score,
-            t.support AS _support
-        FROM recsql.top_items AS t
-    ) AS stored
+    FROM recsql.top_items AS stored(_task, _key, _rank, _other, _score, _support)
     WHERE stored._task = 'bundle'
         AND stored._key = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
         AND stored._rank <= k
@@ -41,11 +32,11 @@ FROM (
     SELECT NULL, NULL, NULL, NULL
     WHERE CASE
         WHEN k BETWEEN 1 AND {{depth}} THEN false
-        WHEN k >= 1 THEN error(
-            'k must be at most {{depth}}, the stored depth, got ' || k || '. UPDATE '
-            || 'recsql.settings SET value = ''' || k || ''' WHERE name = ''stored_depth'', '
-            || 'then CALL recsql.train().'
-        )::BOOLEAN
-        ELSE error('k must be at least 1, got ' || coalesce(k::VARCHAR, 'NULL') || '.')::BOOLEAN
+        WHEN k >= 1 THEN error(format(
+            'k must be at most {{depth}}, the stored depth, got {0}. UPDATE recsql.settings '
+            'SET value = ''{0}'' WHERE name = ''stored_depth'', then CALL recsql.train().',
+            k
+        ))
+        ELSE error(format('k must be at least 1, got {}.', ifnull(k::VARCHAR, 'NULL')))
     END
 ) AS answer;

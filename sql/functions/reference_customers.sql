@@ -1,11 +1,11 @@
 -- reference_customers(user_id, item_id, k := 5, weighting := 'rarity') -> TABLE
 -- The k customers most like this one who bought an item: references for a sales talk.
 --
--- Buyers are read live from the bound interactions (a row counts unless its quantity or the
--- weight of its event is 0 or less, or it is later than the setting now). Attributes are those of the last CALL recsql.bind_users(),
--- recsql.train() or recsql.refresh(). A number matches by quantile bin (setting quantile_bins), a
--- list element by element, anything else as text. Private attributes neither match nor show.
--- Buyers who match in nothing come last.
+-- Buyers are read live from the bound interactions: a row counts unless its quantity or the
+-- weight of its event is 0 or less, or it is later than the setting now. Attributes are those of
+-- the last CALL of bind_users, train or refresh. A number matches by quantile bin (setting
+-- quantile_bins), a list element by element, anything else as text. Private attributes neither
+-- match nor show. Buyers who match in nothing come last.
 --
 -- Needs    interactions, users
 -- Args     user_id    USER     the customer to convince; one without attributes matches nobody
@@ -13,15 +13,16 @@
 --          k          BIGINT   rows wanted, >= 1
 --          weighting  VARCHAR  'rarity': a value counts ln(1 + customers / customers who have it);
 --                              'count': every value counts 1
--- Returns  rank         BIGINT   1 is best; ties go to the latest purchase, then to the smaller user_id
+-- Returns  rank         BIGINT   1 is best; ties: latest purchase, then smaller user_id
 --          user_id      USER     never the customer who is asked for
 --          match_score  DOUBLE   share of the asking customer's values that match, 0 to 1
---          matches      MAP(VARCHAR, VARCHAR)  attribute and the value, or its range, that both have
+--          matches      MAP(VARCHAR, VARCHAR)  attribute and the value or range that both have
 --          attributes   MAP(VARCHAR, VARCHAR)  attribute and the reference customer's own value
 --          bought_at    TIMESTAMP  latest purchase, in UTC; NULL without real time
 -- Empty    when the item is unknown or no other known customer bought it
--- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, Reference Customer (product
---          and user inverted indices); 'rarity' is the inverse document frequency of text search
+-- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, Reference Customer
+--          (product and user inverted indices); 'rarity' is the inverse document frequency of
+--          text search
 CREATE OR REPLACE MACRO {{prefix}}reference_customers(user_id, item_id, k := 5, weighting := 'rarity') AS TABLE
 SELECT
     answer._rank AS rank,
@@ -69,7 +70,11 @@ FROM (
         FROM recsql.user_features AS f
     ),
     asked AS (
-        SELECT weighed._attribute, weighed._feature, weighed._weight, sum(weighed._weight) OVER () AS _total
+        SELECT
+            weighed._attribute,
+            weighed._feature,
+            weighed._weight,
+            sum(weighed._weight) OVER () AS _total
         FROM (
             SELECT
                 feature._attribute,

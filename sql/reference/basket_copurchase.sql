@@ -10,7 +10,7 @@
 --          min_support      BIGINT   baskets that must hold both, >= 1
 --          max_group_items  BIGINT   items of one basket that count, those of smaller id
 --          half_life_days   DOUBLE   > 0; NULL: every basket counts the same
---          epoch_day        BIGINT   days since 1970 to which ages are counted; read with a half-life
+--          epoch_day        BIGINT   days since 1970 that ages count to; only with a half-life
 -- Returns  item_id        ITEM    an item that was bought
 --          rank           BIGINT  1 is best; ties go to the smaller other_item_id
 --          other_item_id  ITEM    an available item, never the item itself
@@ -20,7 +20,7 @@
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.2, Transaction Co
 --          Purchase Matrix, and section 2.1 (24 hours); weightings, cap and half-life are additions
 WITH entry AS (
-    SELECT b.basket AS group_id, b.item_id, max(b.time) AS time
+    SELECT b.basket AS group_id, b.item_id, max(b.time) AS time, max(b.today) AS today
     FROM ({{baskets}}) AS b
     GROUP BY b.basket, b.item_id
 )

@@ -11,6 +11,7 @@
 --          item_id  ITEM    never NULL
 --          basket   BIGINT  number of the basket, from 1
 --          time     BIGINT  time of the first purchase of the basket; 0 without one
+--          today    BIGINT  day of the present, the same in every row; NULL without real time
 -- Empty    when nothing was bought up to the present
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (a 24-hour interval)
 WITH RECURSIVE purchase AS (
@@ -19,6 +20,7 @@ WITH RECURSIVE purchase AS (
         p.item_id,
         p.basket_id,
         p.time,
+        p.today,
         row_number() OVER (ORDER BY p.user_id, p.basket_id, p.time, p.item_id) AS row_no
     FROM ({{purchases}}) AS p
     WHERE p.user_id IS NOT NULL OR ({{has_basket}} AND p.basket_id IS NOT NULL)
@@ -62,6 +64,7 @@ keyed AS (
         p.user_id,
         p.item_id,
         p.time,
+        p.today,
         CASE WHEN {{has_basket}} THEN p.basket_id END AS basket_id,
         w.opened_at,
         CASE
@@ -78,5 +81,6 @@ SELECT
     dense_rank() OVER (ORDER BY k.user_id, k.basket_id, k.opened_at, k.alone) AS basket,
     coalesce(
         min(k.time) OVER (PARTITION BY k.user_id, k.basket_id, k.opened_at, k.alone), 0
-    ) AS time
+    ) AS time,
+    k.today
 FROM keyed AS k;

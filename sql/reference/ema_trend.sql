@@ -16,7 +16,7 @@
 --          z_score       DOUBLE  standard deviations of e above its mean
 --          trend_score   DOUBLE  softmax of z_score, sums to 1; NULL for an item not available
 --          acceleration  DOUBLE  purchases a day, gained this week over the gain of last week
---          trend_rank    BIGINT  1 is highest; ties go to the smaller item_id; NULL if not available
+--          trend_rank    BIGINT  1 is highest; ties: smaller item_id; NULL if not available
 -- Empty    when nothing was bought or where there is no real time
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, Trending Score, and
 --          section 2.1 (rate of change). The paper names neither the window nor the smoothing

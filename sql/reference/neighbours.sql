@@ -1,24 +1,25 @@
 -- neighbours($weighting, $k, $min_support, $max_group_items, $half_life_days, $epoch_day) -> TABLE
 -- The best neighbours of every item: the items that were most often in the same groups.
 --
--- A part of the co-purchase definitions; reads entry(group_id, item_id, time), one row for each
--- item of a group. Of a group only its newest $max_group_items items count. With n_i the groups
+-- A part of the co-purchase definitions; reads entry(group_id, item_id, time, today), one row for
+-- each item of a group. Of a group only its newest $max_group_items items count. With n_i the groups
 -- that hold item i, n_ij those that hold both and N all of them, the score of j for i is
 --   count       n_ij
 --   cosine      n_ij / sqrt(n_i * n_j)
 --   jaccard     n_ij / (n_i + n_j - n_ij)
 --   lift        n_ij * N / (n_i * n_j)
 --   confidence  n_ij / n_i
--- With a half-life an entry weighs a = round(2^20 * 2^(-age / (2 * $half_life_days))), its age in
--- whole days before $epoch_day, and the sums of a_i * a_j, a_i * a_i and of the largest a * a
--- of each group take the places of n_ij, n_i and N: a pair one half-life old counts half.
+-- With a half-life an entry weighs a = 2^20 * 2^(-age / (2 * $half_life_days)), rounded (0.5 to 0),
+-- its age in whole days before $epoch_day. The sums of a_i * a_j, of a_i * a_i and of the largest
+-- a * a of each group take the places of n_ij, n_i and N, so that a pair one half-life old counts
+-- half; for count they are divided by what a pair of today weighs.
 --
 -- Args     weighting        VARCHAR  count, cosine, jaccard, lift or confidence
 --          k                BIGINT   neighbours of an item, >= 1
 --          min_support      BIGINT   groups that must hold both items, >= 1
 --          max_group_items  BIGINT   items of one group that count, the newest; ties: smaller id
 --          half_life_days   DOUBLE   > 0; NULL: every group counts the same
---          epoch_day        BIGINT   days since 1970 to which ages are counted; read with a half-life
+--          epoch_day        BIGINT   days since 1970 that ages count to; only with a half-life
 -- Returns  item_id        ITEM    an item that was bought
 --          rank           BIGINT  1 is best; ties go to the smaller other_item_id
 --          other_item_id  ITEM    an available item, never the item itself
@@ -41,11 +42,11 @@ weighted AS (
         o.item_id,
         CASE
             WHEN CAST($half_life_days AS DOUBLE) IS NULL THEN CAST(1 AS BIGINT)
-            ELSE CAST(floor(0.5 + 1048576 * power(
+            ELSE CAST(ceil(1048576 * power(
                 CAST(2 AS DOUBLE),
                 (floor(o.time / 86400000000) - CAST($epoch_day AS BIGINT))
                 / (2 * CAST($half_life_days AS DOUBLE))
-            )) AS BIGINT)
+            ) - 0.5) AS BIGINT)
         END AS weight
     FROM ordered AS o
     WHERE o.newness <= $max_group_items
@@ -62,6 +63,17 @@ total AS (
         FROM weighted AS w
         GROUP BY w.group_id
     ) AS g
+),
+today AS (
+    SELECT
+        CASE
+            WHEN CAST($half_life_days AS DOUBLE) IS NULL THEN CAST(1 AS DOUBLE)
+            ELSE power(
+                CAST(2 AS DOUBLE),
+                (CAST($epoch_day AS BIGINT) - max(e.today)) / CAST($half_life_days AS DOUBLE)
+            ) / 1099511627776
+        END AS pairs
+    FROM entry AS e
 ),
 pair AS (
     SELECT
@@ -85,7 +97,7 @@ scored AS (
         p.item_id,
         p.other_item_id,
         CASE $weighting
-            WHEN 'count' THEN p.weight
+            WHEN 'count' THEN p.weight * d.pairs
             WHEN 'cosine' THEN p.weight / sqrt(i.weight * o.weight)
             WHEN 'jaccard' THEN p.weight / (i.weight + o.weight - p.weight)
             WHEN 'lift' THEN p.weight * t.weight / (i.weight * o.weight)
@@ -96,6 +108,7 @@ scored AS (
     JOIN item AS i ON i.item_id = p.item_id
     JOIN item AS o ON o.item_id = p.other_item_id
     CROSS JOIN total AS t
+    CROSS JOIN today AS d
     WHERE p.support >= $min_support
         AND p.weight > 0
         AND CAST(p.other_item_id AS VARCHAR) NOT IN (

@@ -10,7 +10,7 @@
 --          min_support      BIGINT   customers who must have bought both, >= 1
 --          max_group_items  BIGINT   items of one customer that count, the newest; ties: smaller id
 --          half_life_days   DOUBLE   > 0; NULL: every customer counts the same
---          epoch_day        BIGINT   days since 1970 to which ages are counted; read with a half-life
+--          epoch_day        BIGINT   days since 1970 that ages count to; only with a half-life
 -- Returns  item_id        ITEM    an item that was bought
 --          rank           BIGINT  1 is best; ties go to the smaller other_item_id
 --          other_item_id  ITEM    an available item, never the item itself
@@ -20,7 +20,7 @@
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.2, User Co Purchase
 --          Matrix; weightings, cap and half-life are additions
 WITH entry AS (
-    SELECT b.user_id AS group_id, b.item_id, max(b.time) AS time
+    SELECT b.user_id AS group_id, b.item_id, max(b.time) AS time, max(b.today) AS today
     FROM ({{baskets}}) AS b
     WHERE b.user_id IS NOT NULL
     GROUP BY b.user_id, b.item_id

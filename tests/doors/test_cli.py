@@ -84,7 +84,7 @@ def refusal(*arguments: str | Path, text: str | None = None) -> str:
 
 def process(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from recsql.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-m", "recsql.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
@@ -337,7 +337,7 @@ def test_progress_bars_are_for_terminals_and_go_to_standard_error(shop: Path) ->
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", closefd=True) as terminal:
         on_terminal = subprocess.run(
-            [sys.executable, "-c", "from recsql.cli import main; main()",
+            [sys.executable, "-m", "recsql.cli",
              "train", str(shop), "--task", "popular", "--json"],
             stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}, check=True,
         )  # fmt: skip

@@ -1,0 +1,5 @@
+"""``python -m recsql.cli`` is the command ``recsql``."""
+
+from recsql.cli import main
+
+main()

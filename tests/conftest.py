@@ -1,0 +1,57 @@
+"""Fixtures that every room of tests may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+import shop
+
+import recsql
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database in memory with recsql inside."""
+    opened = recsql.connect()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shop_con(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """The small shop in memory, its orders bound."""
+    shop.fill(con)
+    shop.bind(con)
+    return con
+
+
+@pytest.fixture(scope="session")
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the small shop, bound and trained; copy it, never open it."""
+    path = tmp_path_factory.mktemp("trained") / "shop.duckdb"
+    opened = recsql.connect(str(path))
+    shop.fill(opened)
+    shop.bind(opened)
+    opened.execute("CALL recsql.train()").fetchall()
+    opened.execute("CHECKPOINT")
+    opened.close()
+    return path
+
+
+@pytest.fixture
+def trained_file(trained_template: Path, tmp_path: Path) -> Path:
+    """A copy of the trained shop that a test may change."""
+    path = tmp_path / "shop.duckdb"
+    path.write_bytes(trained_template.read_bytes())
+    return path
+
+
+@pytest.fixture
+def trained(trained_file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The trained shop, open."""
+    opened = recsql.connect(str(trained_file))
+    yield opened
+    opened.close()
