@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -95,9 +95,11 @@ class Session:
             self.con.register(name, table)
         try:
             yield
-        finally:
-            for name in tables:
-                self.con.unregister(name)
+        except BaseException:
+            with suppress(duckdb.Error):  # an aborted transaction would hide what went wrong
+                self._unload(tables)
+            raise
+        self._unload(tables)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -109,6 +111,10 @@ class Session:
             self._roll_back()
             raise
         self.con.execute("COMMIT")
+
+    def _unload(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.con.unregister(name)
 
     def _roll_back(self) -> None:
         try:

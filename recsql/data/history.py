@@ -61,27 +61,44 @@ class History:
 
     def user_groups(self, cap: int) -> tuple[Array, Array]:
         """Give (ptr, item) of the customers' distinct items, at most the newest ``cap``."""
-        user, item, time = self._user_rows()
-        return build_groups(user, item, int(self.is_user.sum()), self.n_items, cap=cap, time=time)
+        user, item = self._user_rows()
+        n_users = int(self.is_user.sum())
+        if len(user) == 0 or int(np.bincount(user).max()) <= cap:  # times would decide nothing
+            return build_groups(user, item, n_users, self.n_items)
+        return build_groups(user, item, n_users, self.n_items, cap=cap, time=self._user_row_times())
 
     def user_times(self, groups: tuple[Array, Array]) -> Array:
         """Give the latest time of each entry of ``user_groups``: int64[n_entries]."""
-        return latest_times(*groups, *self._user_rows())
+        return latest_times(*groups, *self._user_rows(), self._user_row_times())
 
     def basket_times(self, groups: tuple[Array, Array]) -> Array:
         """Give the time of each entry of ``basket_groups``: int64[n_entries]."""
         return np.repeat(self.basket_time, np.diff(groups[0]))
 
-    def _user_rows(self) -> tuple[Array, Array, Array]:
-        """Give (user, item, time) of every entry of a known customer."""
+    def _user_rows(self) -> tuple[Array, Array]:
+        """Give (user, item) of every entry of a known customer."""
         entries = np.diff(self.basket_ptr)
-        buyer = np.repeat(np.arange(self.n_buyers, dtype=np.int64), np.diff(self.buyer_ptr))
-        user_code = np.cumsum(self.is_user, dtype=np.int64) - 1
-        keep = self.is_user[buyer]
-        entry_kept = np.repeat(keep, entries)
-        user = np.repeat(user_code[buyer[keep]], entries[keep])
-        item = self.basket_item if entry_kept.all() else self.basket_item[entry_kept]
-        return user, item, np.repeat(self.basket_time[keep], entries[keep])
+        of_user = self._of_user
+        users = np.repeat(np.arange(self.is_user.sum(), dtype=np.int32), self._user_baskets)
+        user = np.repeat(users, entries[of_user])
+        if of_user.all():
+            return user, self.basket_item
+        return user, self.basket_item[np.repeat(of_user, entries)]
+
+    def _user_row_times(self) -> Array:
+        """Give the time of every entry of a known customer."""
+        of_user = self._of_user
+        return np.repeat(self.basket_time[of_user], np.diff(self.basket_ptr)[of_user])
+
+    @property
+    def _of_user(self) -> Array:
+        """Tell which baskets belong to a known customer."""
+        return np.repeat(self.is_user, np.diff(self.buyer_ptr))
+
+    @property
+    def _user_baskets(self) -> Array:
+        """Count the baskets of each known customer."""
+        return np.diff(self.buyer_ptr)[self.is_user]
 
     def select(self, buyers: Array) -> History:
         """Give the history of some buyers only; ``buyers`` is bool[n_buyers]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -41,6 +41,11 @@ class Purchases:
         return self.history.n_items
 
     @cached_property
+    def shared(self) -> dict[Hashable, Any]:
+        """What models that learn from the same purchases may count once and share."""
+        return {}
+
+    @cached_property
     def user_groups(self) -> tuple[Array, Array]:
         """Give (ptr, item) of the distinct items of each customer, at most the newest cap."""
         return self.history.user_groups(self.group_cap)
@@ -59,6 +64,14 @@ class Purchases:
         return Purchases(
             self.history.before(cut), days, None if day is None else day - 1, self.group_cap
         )
+
+    def sample(self, most_entries: int, seed: int) -> Purchases:
+        """Give all purchases, or those of so many random buyers that they are about as many."""
+        entries = len(self.history.basket_item)
+        if entries <= most_entries:
+            return self
+        share = most_entries / entries
+        return self.of_buyers(np.random.default_rng(seed).random(self.history.n_buyers) < share)
 
     def of_buyers(self, chosen: Array) -> Purchases:
         """Give the purchases of some buyers; days are left as they are."""

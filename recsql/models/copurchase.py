@@ -108,8 +108,12 @@ class CoPurchase(Recommender):
         self.n_groups_, self.total_weight_ = _totals(self.groups_)
         bytes_needed = pair_bytes_estimate(self.groups_.ptr, self.groups_.item, self.n_items_)
         self._forget_ranking()
-        fits = bytes_needed <= self.keep_pair_bytes
-        self.pairs_: Pairs | None = self._count(self.groups_, self.n_items_) if fits else None
+        self.pairs_: Pairs | None = None
+        if bytes_needed <= self.keep_pair_bytes:
+            key = (self.name, self.epoch_, self.half_life_days)
+            if key not in purchases.shared:
+                purchases.shared[key] = self._count(self.groups_, self.n_items_)
+            self.pairs_ = purchases.shared[key]
 
     def change(self, added: Purchases, removed: Purchases, new_code: Array) -> None:
         """Bring counted pairs up to date with groups that came and went, whole ones.

@@ -48,7 +48,9 @@ class Candidate:
         return next((m.value for m in self.metrics if m.name == DECIDING), float("-inf"))
 
 
-def candidates_for(task: str, names: Sequence[str] | None, *, real_time: bool) -> list[Candidate]:
+def candidates_for(
+    task: str, names: Sequence[str] | None, *, real_time: bool, pair_bytes: int
+) -> list[Candidate]:
     """Give every setting of every model of a task that competes, then the baselines.
 
     Raises
@@ -72,6 +74,9 @@ def candidates_for(task: str, names: Sequence[str] | None, *, real_time: bool) -
                 ]
         else:
             found.append(Candidate(task, cls()))
+    for candidate in found:
+        if isinstance(candidate.model, CoPurchase):
+            candidate.model.keep_pair_bytes = pair_bytes
     for cls in baselines_for(task):
         found.append(Candidate(task, cls(), baseline=True))
     if task != "trending":

@@ -20,6 +20,7 @@ from recsql.selection.answers import (
     fit_incumbent,
     make_purchases,
     neighbours_of,
+    pair_bytes,
     write_scores,
 )
 from recsql.selection.candidates import Candidate, candidates_for, compete
@@ -36,6 +37,8 @@ from recsql.store.models import (
 )
 from recsql.store.stored import buyer_table, replace_table, replace_table_by_query, write_top_items
 from recsql.tasks import TASKS
+
+MOST_EVALUATION_ENTRIES = 5_000_000
 
 
 @dataclass
@@ -67,7 +70,8 @@ def train(
 ) -> list[str]:
     """Train the models of one task or of all; gives the ids of the models of this run.
 
-    Tasks that are not trained now but have an incumbent are counted again with it, so that all
+    Models are compared on at most about 5 million purchases, those of random buyers; the winners
+    learn from all. Tasks that are not trained now but have an incumbent are counted again with it, so that all
     stored answers are of the same moment.
 
     Parameters
@@ -84,12 +88,15 @@ def train(
             "CALL recsql.validate() says which rows are left out and why."
         )
     purchases = make_purchases(session, snapshot)
+    sampled = purchases.sample(MOST_EVALUATION_ENTRIES, seed)
+    most_pair_bytes = pair_bytes(session)
     deadline = None if budget_s is None else started + budget_s
     tasks = list(TASKS if task is None else [task])
     if models is not None and task is None:
         tasks = [t for t in TASKS if any(_serves(t, name) for name in models)]
     competitions = [
-        _compete(wanted, models, purchases, snapshot, seed, deadline) for wanted in each(tasks)
+        _compete(wanted, models, sampled, snapshot, seed, deadline, most_pair_bytes)
+        for wanted in each(tasks)
     ]
     run = next_run_number(session)
     for competition in competitions:
@@ -188,8 +195,11 @@ def _compete(
     snapshot: Snapshot,
     seed: int,
     deadline: float | None,
+    most_pair_bytes: int,
 ) -> Competition:
-    competing = candidates_for(task, models, real_time=purchases.today is not None)
+    competing = candidates_for(
+        task, models, real_time=purchases.today is not None, pair_bytes=most_pair_bytes
+    )
     splits, reason = compete(competing, purchases, snapshot.available, seed, deadline)
     return Competition(task, competing, splits, reason)
 

@@ -53,14 +53,15 @@ FROM (
     SELECT NULL, NULL, NULL, NULL
     WHERE CASE
         WHEN k IS NULL OR k < 1
-            THEN error('k must be at least 1, got ' || coalesce(k::VARCHAR, 'NULL') || '.')
+            THEN error(format('k must be at least 1, got {}.', ifnull(k::VARCHAR, 'NULL')))
         WHEN days < 1
-            THEN error('days must be at least 1, got ' || days || '. NULL counts everything.')
-        WHEN days IS NOT NULL AND NOT {{real_time}} THEN error(
-            'days must be NULL where the interactions have no real time, got ' || days
-            || '. Leave it out, or bind ts to a date or timestamp.'
-        )
-        ELSE 'false'
-    END::BOOLEAN
+            THEN error(format('days must be at least 1, got {}. NULL counts everything.', days))
+        WHEN days IS NOT NULL AND NOT {{real_time}} THEN error(format(
+            'days must be NULL where the interactions have no real time, got {}. '
+            'Leave it out, or bind ts to a date or timestamp.',
+            days
+        ))
+        ELSE false
+    END
 ) AS answer
 ORDER BY answer._rank;

@@ -72,18 +72,15 @@ FROM (
     SELECT NULL, NULL, NULL, NULL, NULL
     WHERE CASE
         WHEN k IS NULL OR k < 1
-            THEN error('k must be at least 1, got ' || coalesce(k::VARCHAR, 'NULL') || '.')
-        WHEN task IS NULL OR task NOT IN ('bundle', 'related') THEN error(
-            'task must be ''bundle'' or ''related'', got '
-            || coalesce('''' || task || '''', 'NULL') || '.'
-        )
-        WHEN task = 'bundle' AND {{bundle_model}} = '' THEN error(
-            'The task bundle must be trained first. CALL recsql.train(task := ''bundle'').'
-        )
-        WHEN task = 'related' AND {{related_model}} = '' THEN error(
-            'The task related must be trained first. CALL recsql.train(task := ''related'').'
-        )
-        ELSE 'false'
-    END::BOOLEAN
+            THEN error(format('k must be at least 1, got {}.', ifnull(k::VARCHAR, 'NULL')))
+        WHEN task IS NULL OR task NOT IN ('bundle', 'related') THEN error(format(
+            'task must be ''bundle'' or ''related'', got {}.', ifnull(format('''{}''', task), 'NULL')
+        ))
+        WHEN CASE task WHEN 'bundle' THEN {{bundle_model}} ELSE {{related_model}} END = ''
+            THEN error(format(
+                'The task {0} must be trained first. CALL recsql.train(task := ''{0}'').', task
+            ))
+        ELSE false
+    END
 ) AS answer
 ORDER BY answer._rank;

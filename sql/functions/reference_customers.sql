@@ -144,12 +144,12 @@ FROM (
     SELECT NULL, NULL, NULL, NULL, NULL, NULL
     WHERE CASE
         WHEN k IS NULL OR k < 1
-            THEN error('k must be at least 1, got ' || coalesce(k::VARCHAR, 'NULL') || '.')
-        WHEN weighting IS NULL OR weighting NOT IN ('rarity', 'count') THEN error(
-            'weighting must be ''rarity'' or ''count'', got '
-            || coalesce('''' || weighting || '''', 'NULL') || '.'
-        )
-        ELSE 'false'
-    END::BOOLEAN
+            THEN error(format('k must be at least 1, got {}.', ifnull(k::VARCHAR, 'NULL')))
+        WHEN weighting IS NULL OR weighting NOT IN ('rarity', 'count') THEN error(format(
+            'weighting must be ''rarity'' or ''count'', got {}.',
+            ifnull(format('''{}''', weighting), 'NULL')
+        ))
+        ELSE false
+    END
 ) AS answer
 ORDER BY answer._rank;

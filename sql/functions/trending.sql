@@ -38,7 +38,7 @@ FROM (
     SELECT NULL, NULL, NULL, NULL, NULL
     WHERE CASE
         WHEN k >= 1 THEN false
-        ELSE error('k must be at least 1, got ' || coalesce(k::VARCHAR, 'NULL') || '.')::BOOLEAN
+        ELSE error(format('k must be at least 1, got {}.', ifnull(k::VARCHAR, 'NULL')))
     END
 ) AS answer
 ORDER BY answer._rank;

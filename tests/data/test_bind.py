@@ -306,7 +306,6 @@ def test_a_struct_column_called_source_does_not_confuse_the_source(con: Con) -> 
         ("USMALLINT", [0, 65535]),
         ("UINTEGER", [0, 2**32 - 1]),
         ("UBIGINT", [0, 2**64 - 1]),
-        ("UHUGEINT", [0, 2**128 - 1]),
         ("UUID", [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)]),
         ("VARCHAR", ["", " a", "A", "O'Brien", "a", 'x"y', "x" * 1000, "é", "🛒"]),
     ],
@@ -332,6 +331,7 @@ def test_ids_of_any_integer_text_or_uuid_keep_type_and_value(
         ("ordered_at", "TIMESTAMP"),
         ("qty > 1", "BOOLEAN"),
         ("qty::DECIMAL(9, 2)", r"DECIMAL\(9,2\)"),
+        ("qty::UHUGEINT", "UHUGEINT"),
     ],
 )
 @pytest.mark.parametrize("argument", ["item_id", "user_id", "basket_id", "session_id"])
