@@ -98,11 +98,15 @@ def single_calls(con: Any) -> None:
 def bulk_calls(con: Any) -> None:
     """Measure LATERAL over all items against a hand-written join."""
     queries = {
-        "LATERAL recommend_bundle": "CREATE OR REPLACE TEMP TABLE r AS SELECT i.item_id, b.rank, b.item_id AS other, b.score "
-        "FROM recsql.item_scores AS i, recommend_bundle(i.item_id, k := 10) AS b",
-        "hand-written join": "CREATE OR REPLACE TEMP TABLE r AS SELECT i.item_id, t.rank, t.other_item_id AS other, t.score "
-        "FROM recsql.item_scores AS i JOIN recsql.top_items AS t ON t.item_id = i.item_id "
-        "WHERE t.task = 'bundle' AND t.rank <= 10",
+        "LATERAL recommend_bundle": """
+            CREATE OR REPLACE TEMP TABLE r AS
+            SELECT i.item_id, b.rank, b.item_id AS other, b.score
+            FROM recsql.item_scores AS i, recommend_bundle(i.item_id, k := 10) AS b""",
+        "hand-written join": """
+            CREATE OR REPLACE TEMP TABLE r AS
+            SELECT i.item_id, t.rank, t.other_item_id AS other, t.score
+            FROM recsql.item_scores AS i JOIN recsql.top_items AS t ON t.item_id = i.item_id
+            WHERE t.task = 'bundle' AND t.rank <= 10""",
     }
     spent: dict[str, list[float]] = {name: [] for name in queries}
     for _ in range(BULK_REPEATS + 1):
@@ -130,7 +134,8 @@ def start_up() -> None:
     """Measure import and connect in fresh processes."""
     code = (
         "import time; a = time.perf_counter(); import recsql; b = time.perf_counter(); "
-        "import duckdb; duckdb.connect().close(); c = time.perf_counter(); duckdb.connect().close(); "
+        "import duckdb; duckdb.connect().close(); c = time.perf_counter(); "
+        "duckdb.connect().close(); "
         "d = time.perf_counter(); recsql.connect('{path}').close(); e = time.perf_counter(); "
         "recsql.connect('{path}').close(); f = time.perf_counter(); "
         "print(b - a, d - c, e - d, f - e)"

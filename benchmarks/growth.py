@@ -27,7 +27,8 @@ def make_orders(con: object, rows: int, sample: str) -> None:
     con.execute(  # type: ignore[attr-defined]
         "CREATE TABLE orders AS SELECT s.user_id + 100000 * c.copy AS customer, s.item_id AS sku, "
         "s.ts, c.copy || '-' || s.basket_id AS invoice, s.quantity "
-        f"FROM '{sample}' AS s, range({copies}) AS c(copy) WHERE s.quantity > 0 ORDER BY s.ts, c.copy"
+        f"FROM '{sample}' AS s, range({copies}) AS c(copy) "
+        "WHERE s.quantity > 0 ORDER BY s.ts, c.copy"
     )
 
 

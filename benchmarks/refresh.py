@@ -24,6 +24,11 @@ from recsql.selection.train import rebuild
 COPIES_OF_SAMPLE = 20
 SAMPLE_ROWS = 530_104
 ROUNDS = 3
+INSERTS = {
+    "newest": "INSERT INTO orders SELECT l.* EXCLUDE (part) FROM later AS l WHERE l.part = {part}",
+    "backdated": "INSERT INTO orders SELECT o.customer, o.sku, o.ts, o.invoice || '+{part}', 1 "
+    "FROM orders AS o WHERE hash(o.invoice, o.sku, {part}) % 100 = 0",
+}
 TABLES = ("top_items", "item_scores", "user_scores", "item_days")
 
 
@@ -57,7 +62,8 @@ def main() -> None:
         make_orders(con, COPIES_OF_SAMPLE * SAMPLE_ROWS, str(sample_path("interactions")))
         total = con.execute("SELECT count(*) FROM orders").fetchall()[0][0]
         con.execute(
-            "CREATE TABLE later AS SELECT o.*, ntile(3) OVER (ORDER BY o.ts, o.invoice) AS part FROM "
+            "CREATE TABLE later AS "
+            "SELECT o.*, ntile(3) OVER (ORDER BY o.ts, o.invoice) AS part FROM "
             f"(FROM orders AS x ORDER BY x.ts DESC, x.invoice DESC LIMIT {3 * total // 100}) AS o"
         )
         con.execute("DELETE FROM orders USING later AS l WHERE orders.invoice = l.invoice")
@@ -66,16 +72,10 @@ def main() -> None:
         )
         recsql.train(con)
         rows = []
-        for kind in ("newest", "backdated"):
+        for kind in INSERTS:
             measured = []
             for part in range(1, ROUNDS + 1):
-                insert = (
-                    f"INSERT INTO orders SELECT l.* EXCLUDE (part) FROM later AS l WHERE l.part = {part}"
-                    if kind == "newest"
-                    else "INSERT INTO orders SELECT o.customer, o.sku, o.ts, "
-                    f"o.invoice || '+{part}', 1 FROM orders AS o WHERE hash(o.invoice, o.sku, {part}) % 100 = 0"
-                )
-                measured.append(one_round(con, insert))
+                measured.append(one_round(con, INSERTS[kind].format(part=part)))
             refreshed = statistics.median(one[0] for one in measured)
             rebuilt = statistics.median(one[1] for one in measured)
             rows.append(
@@ -88,7 +88,7 @@ def main() -> None:
                     "rows": total,
                 }
             )
-    report("refresh", "Refresh after 1% new rows, sample × 20 (results equal to a rebuild)", rows)
+    report("refresh", "Refresh after 1% new rows, sample x 20 (results equal to a rebuild)", rows)
 
 
 if __name__ == "__main__":

@@ -53,13 +53,20 @@ def self_join(dataset: Dataset) -> Callable[[], object]:
     """Give the same answer computed by DuckDB alone: a self-join of distinct rows."""
     con = dataset.open()
     return lambda: con.execute(
-        "CREATE OR REPLACE TABLE top AS WITH d AS (SELECT DISTINCT "
-        f"{dataset.group} AS g, item_id AS i FROM t), n AS (SELECT i, count(*) AS n FROM d GROUP BY i),"
-        " p AS (SELECT a.i, b.i AS j, count(*) AS c FROM d AS a JOIN d AS b ON a.g = b.g AND a.i <> b.i"
-        " GROUP BY a.i, b.i HAVING count(*) >= 2) SELECT p.i, p.j, p.c / sqrt(x.n * y.n) AS score, p.c"
-        " FROM p JOIN n AS x ON x.i = p.i JOIN n AS y ON y.i = p.j"
-        " QUALIFY row_number() OVER (PARTITION BY p.i ORDER BY p.c / sqrt(x.n * y.n) DESC, p.j) <= 50"
-        " ORDER BY p.i, score DESC, p.j"
+        f"""
+        CREATE OR REPLACE TABLE top AS
+        WITH d AS (SELECT DISTINCT {dataset.group} AS g, item_id AS i FROM t),
+        n AS (SELECT i, count(*) AS n FROM d GROUP BY i),
+        p AS (
+            SELECT a.i, b.i AS j, count(*) AS c
+            FROM d AS a JOIN d AS b ON a.g = b.g AND a.i <> b.i
+            GROUP BY a.i, b.i HAVING count(*) >= 2
+        )
+        SELECT p.i, p.j, p.c / sqrt(x.n * y.n) AS score, p.c
+        FROM p JOIN n AS x ON x.i = p.i JOIN n AS y ON y.i = p.j
+        QUALIFY row_number() OVER (PARTITION BY p.i ORDER BY score DESC, p.j) <= 50
+        ORDER BY p.i, score DESC, p.j
+        """
     ).fetchall()
 
 
@@ -147,7 +154,8 @@ def main() -> None:
         )
     report(
         "table_to_answers",
-        "From the table to committed top-50 rows (allowance: 2 × implicit's fit from CSR + 1 µs a row)",
+        "From the table to committed top-50 rows "
+        "(allowance: 2 times implicit's fit from CSR and 1 µs a row)",
         rows,
     )
 

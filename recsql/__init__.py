@@ -51,7 +51,27 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604
+__all__ = [
+    "BindError",
+    "MissingExtraError",
+    "NotBoundError",
+    "NotTrainedError",
+    "ParameterError",
+    "RecsqlError",
+    "StateError",
+    "UnknownNameError",
+    "__version__",
+    "bind_impressions",
+    "bind_interactions",
+    "bind_items",
+    "bind_users",
+    "connect",
+    "refresh",
+    "register",
+    "train",
+    "uninstall",
+    "validate",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -60,9 +60,19 @@ VIEWS: dict[str, tuple[Column, ...]] = {
 }
 
 INTEGER_TYPES = frozenset(
-    "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT".split()
+    {
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "HUGEINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+        "UHUGEINT",
+    }
 )
-# Arrow has no unsigned integer of 128 bits.
 ID_TYPES = INTEGER_TYPES - {"UHUGEINT"} | {"VARCHAR", "UUID"}
 REAL_TIME_TYPES = frozenset(
     {

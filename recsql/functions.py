@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -194,7 +193,8 @@ def _missing(session: Session) -> dict[str, str]:
         )
     }
     calls = {
-        "interactions": "CALL recsql.bind_interactions('your_table', user_id := '…', item_id := '…')",
+        "interactions": "CALL recsql.bind_interactions('your_table', "
+        "user_id := '…', item_id := '…')",
         "users": "CALL recsql.bind_users('your_table', user_id := '…')",
         "items": "CALL recsql.bind_items('your_table', item_id := '…')",
     }
@@ -226,7 +226,6 @@ def _macro_text(
 
 def _refusing_macro(header: Header, sentence: str, values: dict[str, str]) -> str:
     opening = f"CREATE OR REPLACE MACRO {values['prefix']}{header.name}({header.signature})"
-    used = ", ".join(re.split(r"\s*:=\s*", part)[0].strip() for part in header.signature.split(","))
     failure = f"error({literal(sentence)})"
     if header.kind != "TABLE":
         return f"{opening} AS {failure}::{header.kind};"
@@ -235,16 +234,16 @@ def _refusing_macro(header: Header, sentence: str, values: dict[str, str]) -> st
         f"NULL::{named.get(column.type, column.type)} AS {quote(column.name)}"
         for column in header.returns
     )
-    del used
     return f"{opening} AS TABLE SELECT {columns} WHERE {failure}::BOOLEAN;"
 
 
 def _register(con: duckdb.DuckDBPyConnection, function: PythonFunction, key: str) -> None:
     callable_ = function.make(key)
     keep(callable_)
+    create: Any = con.cursor().create_function  # takes names of types, which its stub does not
     for attempt in range(_ATTEMPTS):
         try:
-            con.cursor().create_function(
+            create(
                 function.name,
                 callable_,
                 list(function.parameters),

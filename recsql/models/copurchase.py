@@ -185,7 +185,11 @@ class CoPurchase(Recommender):
         if self.pairs_ is None:
             return {}
         totals = np.array([self.n_groups_, self.total_weight_, self.epoch_], dtype=np.int64)
-        kept = {"ptr": self.pairs_.ptr, "item": self.pairs_.item, "count": self.pairs_.count}
+        kept: dict[str, Array] = {
+            "ptr": self.pairs_.ptr,
+            "item": self.pairs_.item,
+            "count": self.pairs_.count,
+        }
         if self.pairs_.weight is not None:
             kept["weight"] = self.pairs_.weight
         return {**kept, "totals": totals}

@@ -71,8 +71,8 @@ def train(
     """Train the models of one task or of all; gives the ids of the models of this run.
 
     Models are compared on at most about 5 million purchases, those of random buyers; the winners
-    learn from all. Tasks that are not trained now but have an incumbent are counted again with it, so that all
-    stored answers are of the same moment.
+    learn from all. Tasks that are not trained now but have an incumbent are counted again with it,
+    so that all stored answers are of the same moment.
 
     Parameters
     ----------

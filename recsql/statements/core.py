@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, cast
 
 import duckdb
 
@@ -93,7 +93,7 @@ def statement(
         columns = tuple(field.name for field in statement_header(name).returns)
         return Result(columns, list(rows))
 
-    return on_connection
+    return cast(Callable[Concatenate[duckdb.DuckDBPyConnection, Parameters], Result], on_connection)
 
 
 def run_from_sql(name: str, key: str, text: str) -> list[dict[str, Any]]:

@@ -58,7 +58,8 @@ def leaderboard_rows(call: Call, model_ids: Sequence[str]) -> Rows:
     """Give one row a model with its main metrics, best first within a task."""
     return call.session.rows(
         "SELECT m.task, m.algorithm, m.params::VARCHAR, m.status, m.error, "
-        "max(q.value) FILTER (q.metric = 'ndcg_validation'), max(q.value) FILTER (q.metric = 'ndcg'), "
+        "max(q.value) FILTER (q.metric = 'ndcg_validation'), "
+        "max(q.value) FILTER (q.metric = 'ndcg'), "
         "max(q.ci_low) FILTER (q.metric = 'ndcg'), max(q.ci_high) FILTER (q.metric = 'ndcg'), "
         "max(q.value) FILTER (q.metric = 'recall'), max(q.value) FILTER (q.metric = 'precision'), "
         "max(q.value) FILTER (q.metric = 'coverage'), max(q.n_queries), m.train_seconds, "

@@ -34,6 +34,7 @@ FROM range(60) AS a(c);
 CREATE TABLE products AS
 SELECT 'i' || n AS sku, 'Item [' || n || ']' AS name FROM range(12) AS a(n);
 """
+RECSQL = str(Path(sys.executable).parent / "recsql")
 COMMANDS = (
     "demo",
     "bind",
@@ -84,7 +85,7 @@ def refusal(*arguments: str | Path, text: str | None = None) -> str:
 
 def process(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "recsql.cli", *map(str, arguments)],
+        [RECSQL, *map(str, arguments)],
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
@@ -337,8 +338,7 @@ def test_progress_bars_are_for_terminals_and_go_to_standard_error(shop: Path) ->
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", closefd=True) as terminal:
         on_terminal = subprocess.run(
-            [sys.executable, "-m", "recsql.cli",
-             "train", str(shop), "--task", "popular", "--json"],
+            [RECSQL, "train", str(shop), "--task", "popular", "--json"],
             stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}, check=True,
         )  # fmt: skip
         os.close(theirs)

@@ -40,10 +40,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(database: Path) -> list[dict[str, Any]]:
     """Give the steps of a demonstration that was kept in ``database``."""
     done = subprocess.run(
-        [sys.executable, "-m", "recsql.cli",
-         "demo", "--database", str(database), "--json"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [Path(sys.executable).parent / "recsql", "demo", "--database", database, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stderr == ""
     steps: list[dict[str, Any]] = json.loads(done.stdout)
     return steps

@@ -22,16 +22,15 @@ TODAY = 400
 
 def purchases(seed: int = 0, n_baskets: int = 60) -> Purchases:
     rng = np.random.default_rng(seed)
-    baskets = [np.sort(rng.choice(N_ITEMS, rng.integers(1, 6), replace=False)) for _ in range(n_baskets)]
+    sizes = rng.integers(1, 6, n_baskets)
+    baskets = [np.sort(rng.choice(N_ITEMS, size, replace=False)) for size in sizes]
     basket_ptr = np.cumsum([0, *map(len, baskets)]).astype(np.int64)
     buyer_ptr = np.arange(0, n_baskets + 1, 2, dtype=np.int64)
     is_user = np.arange(len(buyer_ptr) - 1) % 5 != 0
     item = np.concatenate(baskets).astype(np.int32)
     days = np.sort(rng.integers(TODAY - 100, TODAY + 1, len(item))).astype(np.int64)
     times = (TODAY - 100 + np.arange(n_baskets, dtype=np.int64)) * MICROSECONDS_PER_DAY
-    history = History(
-        N_ITEMS, is_user, buyer_ptr, basket_ptr, item, times
-    )
+    history = History(N_ITEMS, is_user, buyer_ptr, basket_ptr, item, times)
     counts = np.ones(len(item), dtype=np.int64)
     return Purchases(history, ItemDays(item, days, counts), TODAY, 1000)
 
