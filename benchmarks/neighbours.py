@@ -38,7 +38,8 @@ def read(dataset: Dataset) -> tuple[Array, Array, int, Any]:
     con = dataset.open()
     rows = con.sql(
         f"SELECT dense_rank() OVER (ORDER BY t.{dataset.group}) - 1 AS g, "
-        f"dense_rank() OVER (ORDER BY t.item_id) - 1 AS i FROM t WHERE t.{dataset.group} IS NOT NULL"
+        "dense_rank() OVER (ORDER BY t.item_id) - 1 AS i FROM t "
+        f"WHERE t.{dataset.group} IS NOT NULL"
     ).fetchnumpy()
     n_groups, n_items = int(rows["g"].max()) + 1, int(rows["i"].max()) + 1
     ptr, item = build_groups(rows["g"], rows["i"].astype(np.int32), n_groups, n_items)

@@ -11,7 +11,7 @@ import numpy as np
 import recsql
 from recsql.database import Session, quote
 from recsql.functions import write_macros
-from recsql.insights.scores import log_sum_importance
+from recsql.kernels.importance import log_sum_importance
 
 ALL_TASKS = ("bundle", "related", "popular", "trending")
 TOTALS = {
@@ -142,6 +142,17 @@ def store_counts(
         "item_log_sum": log_sum_importance(by_item),
     }
     set_totals(con, **(values | totals))
+
+
+def bind_customers(
+    con: duckdb.DuckDBPyConnection, columns: str, rows: Sequence[tuple[Any, ...]], **arguments: Any
+) -> None:
+    """Create and bind a table of customers; its column id is the key."""
+    con.execute(f"CREATE OR REPLACE TABLE customers ({columns})")
+    for row in rows:
+        marks = ", ".join("?" for _ in row)
+        con.cursor().execute(f"INSERT INTO customers VALUES ({marks})", list(row))
+    recsql.bind_users(con, "customers", user_id="id", **arguments)
 
 
 def rows_of(con: duckdb.DuckDBPyConnection, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:

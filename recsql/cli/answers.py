@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import duckdb
 import typer
 
-from recsql.cli.output import console, print_json, print_table, records
+from recsql.cli.output import console, print_filled, print_json, print_table, records
 from recsql.cli.shared import DatabaseArgument, JsonOption, open_database
 from recsql.database import Session, quote
 from recsql.errors import NotTrainedError, ParameterError, UnknownNameError, did_you_mean
@@ -39,7 +39,9 @@ def leaderboard(
     )
     with open_database(database, read_only=True) as con:
         session = Session(con)
-        known = [row[0] for row in session.rows("SELECT DISTINCT m.task FROM recsql.models AS m")]
+        known = [
+            row[0] for row in session.rows("SELECT DISTINCT l.task FROM recsql.leaderboard AS l")
+        ]
         if not known:
             raise NotTrainedError(f"A task must be trained first. recsql train {database}")
         if task is not None and task not in known:
@@ -62,7 +64,7 @@ def leaderboard(
     setting = columns.index("setting")
     for row in rows:
         row[setting] = {name: value for name, value in row[setting].items() if value is not None}
-    print_table(columns, rows)
+    print_filled(columns, rows)
 
 
 def recommend(
@@ -83,33 +85,23 @@ def recommend(
     as_json: JsonOption = False,
 ) -> None:
     """Recommend items, with their titles where items are bound."""
-    if task not in _ASKED:
-        raise UnknownNameError(
-            f"task must be one of {', '.join(_ASKED)}, got {task!r}.{did_you_mean(task, _ASKED)}"
-        )
-    name, asked = _ASKED[task]
-    given = items or []
-    _check_items(task, asked, given)
-    if days is not None and task != "popular":
-        raise ParameterError(f"--days must go with popular, got {task}. Leave it out.")
-    arguments: list[Any] = [given] if asked == "some" else [*given]
-    limits = {"k": k} if days is None else {"k": k, "days": days}
-    marks = ["?" for _ in arguments] + [f"{limit} := ?" for limit in limits]
+    name, arguments = _question(task, items or [], {"k": k, "days": days})
+    marks = ", ".join("?" if option is None else f"{option} := ?" for option, _ in arguments)
     with open_database(database, read_only=True) as con:
         function = quote(stored_prefix(Session(con)) + name)
         columns, rows = _read(
             con,
             "SELECT r.rank, r.item_id, (SELECT min(i.title) FROM recsql.items AS i "
             "WHERE i.item_id::VARCHAR = r.item_id::VARCHAR) AS title, "
-            f"r.* EXCLUDE (rank, item_id) FROM {function}({', '.join(marks)}) AS r ORDER BY r.rank",
-            [*arguments, *limits.values()],
+            f"r.* EXCLUDE (rank, item_id) FROM {function}({marks}) AS r ORDER BY r.rank",
+            [value for _, value in arguments],
         )
     if as_json:
         print_json(records(columns, rows))
     elif rows:
-        print_table(columns, rows)
+        print_filled(columns, rows)
     else:
-        typer.echo(f"No rows: {task} has nothing stored for {', '.join(given) or 'any item'}.")
+        typer.echo(f"No rows: {task} has nothing stored for {', '.join(items or ['now'])}.")
 
 
 def sql(
@@ -140,20 +132,30 @@ def sql(
     """
     text = _statements_text(statements, file)
     with open_database(database, read_only=read_only) as con:
-        parsed = con.extract_statements(text)
-        answers = []
-        for number, statement in enumerate(parsed, start=1):
-            try:
-                answers.append(_read(con, statement))
-            except duckdb.Error:
-                if len(parsed) > 1:
-                    typer.echo(f"Statement {number} of {len(parsed)}:", err=True)
-                raise
-            if not as_json:
-                _show(*answers.pop(), limit)
+        answers = _run_each(con, text, None if as_json else limit)
     if as_json:
         documents = [records(columns, rows) for columns, rows in answers]
-        print_json(documents[0] if len(parsed) == 1 else documents)
+        print_json(documents[0] if len(documents) == 1 else documents)
+
+
+def _run_each(
+    con: duckdb.DuckDBPyConnection, text: str, limit: int | None
+) -> list[tuple[list[str], list[list[Any]]]]:
+    """Run statements in order and give their answers, or print each when there is a limit."""
+    parsed = con.extract_statements(text)
+    answers = []
+    for number, statement in enumerate(parsed, start=1):
+        try:
+            answer = _read(con, statement)
+        except duckdb.Error:
+            if len(parsed) > 1:
+                typer.echo(f"Statement {number} of {len(parsed)}:", err=True)
+            raise
+        if limit is None:
+            answers.append(answer)
+        else:
+            _show(*answer, limit)
+    return answers
 
 
 def _read(
@@ -193,7 +195,15 @@ def _show(columns: list[str], rows: list[list[Any]], limit: int) -> None:
         console().print(f"… {len(rows) - len(shown):,} more rows (--limit 0 shows all)")
 
 
-def _check_items(task: str, asked: str, items: list[str]) -> None:
+def _question(
+    task: str, items: list[str], options: dict[str, int | None]
+) -> tuple[str, list[tuple[str | None, Any]]]:
+    """Give the function that answers and its arguments: (name, or None by position; value)."""
+    if task not in _ASKED:
+        raise UnknownNameError(
+            f"task must be one of {', '.join(_ASKED)}, got {task!r}.{did_you_mean(task, _ASKED)}"
+        )
+    function, asked = _ASKED[task]
     if asked == "one" and len(items) != 1:
         raise ParameterError(
             f"{task} must be asked about one item, got {len(items)}. Use cart for several."
@@ -202,6 +212,11 @@ def _check_items(task: str, asked: str, items: list[str]) -> None:
         raise ParameterError("cart must be asked about at least one item, got none. Add ids.")
     if asked == "none" and items:
         raise ParameterError(f"{task} must be asked without items, got {items[0]!r}. Leave it out.")
+    if options["days"] is not None and task != "popular":
+        raise ParameterError(f"--days must go with popular, got {task}. Leave it out.")
+    values: list[Any] = [items] if asked == "some" else list(items)
+    given = [(name, value) for name, value in options.items() if value is not None]
+    return function, [*((None, value) for value in values), *given]
 
 
 def _statements_text(statements: str | None, file: Path | None) -> str:

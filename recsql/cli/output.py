@@ -28,10 +28,28 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     console().print(table(columns, rows))
 
 
-def console(width: int | None = None) -> Console:
+def print_filled(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    wanted: Sequence[str] | None = None,
+) -> None:
+    """Write rows as a table, of some columns or of all, without those that hold nothing."""
+    places = filled(columns, rows, wanted)
+    print_table([columns[n] for n in places], [[row[n] for n in places] for row in rows])
+
+
+def filled(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], wanted: Sequence[str] | None = None
+) -> list[int]:
+    """Give the places of the wanted columns that hold anything; all where there are no rows."""
+    places = [columns.index(name) for name in (columns if wanted is None else wanted)]
+    return [n for n in places if not rows or any(row[n] not in (None, "", {}) for row in rows)]
+
+
+def console() -> Console:
     """Give a console on standard output that shows data as it is: no markup, no emoji codes."""
-    made = Console(markup=False, emoji=False, highlight=False, width=width)
-    if width is None and not made.is_terminal:
+    made = Console(markup=False, emoji=False, highlight=False)
+    if not made.is_terminal:
         made.width = _NEVER_FOLD
     return made
 

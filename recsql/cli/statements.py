@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recsql.cli.output import print_json, print_table, records
+from recsql.cli.output import print_filled, print_json, records
 from recsql.cli.shared import DatabaseArgument, JsonOption, open_database
 from recsql.headers import Field, Header, read_header
 from recsql.result import Result
@@ -89,12 +89,7 @@ def _show(result: Result, as_json: bool, shown: tuple[str, ...] | None = None) -
     if as_json:
         print_json(records(result.columns, result.rows))
         return
-    wanted = [result.columns.index(name) for name in shown or result.columns]
-    filled = [n for n in wanted if any(row[n] not in (None, "") for row in result.rows)]
-    print_table(
-        [result.columns[place] for place in filled],
-        [[row[place] for place in filled] for row in result.rows],
-    )
+    print_filled(result.columns, result.rows, shown)
 
 
 def _parameters(header: Header) -> list[inspect.Parameter]:

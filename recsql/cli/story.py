@@ -13,7 +13,7 @@ from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
-from recsql.cli.output import console, print_json, records
+from recsql.cli.output import console, filled, print_json, records
 from recsql.cli.shared import quiet
 from recsql.connection import connect
 from recsql.demo import STORY, Step, Told, tell
@@ -87,15 +87,10 @@ def _print_step(screen: Console, told: Told) -> None:
 
 def _shown(told: Told) -> tuple[list[str], list[list[Any]]]:
     """Leave out columns that are not meant for the table, or empty."""
-    wanted = told.columns if told.step.shown is None else told.step.shown
     if told.columns in (["Count"], ["Success"]):
         return [], []
-    places = [
-        told.columns.index(name)
-        for name in wanted
-        if any(row[told.columns.index(name)] not in (None, "") for row in told.rows)
-    ]
-    return [told.columns[p] for p in places], [[row[p] for p in places] for row in told.rows]
+    places = filled(told.columns, told.rows, told.step.shown)
+    return [told.columns[n] for n in places], [[row[n] for n in places] for row in told.rows]
 
 
 def _grouped(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -52,7 +53,7 @@ def equal_blocks(cost: npt.NDArray[np.int64], n_blocks: int) -> list[Block]:
     wanted = np.linspace(0, reached[-1], n_blocks + 1)[1:-1]
     inner = np.searchsorted(reached, wanted, side="right")
     edges = np.unique(np.concatenate(([0], inner, [n_rows])))
-    return [(int(first), int(last)) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [(int(first), int(last)) for first, last in pairwise(edges)]
 
 
 def run_blocks(

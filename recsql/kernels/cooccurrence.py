@@ -16,21 +16,19 @@ from recsql.kernels.ranking import (
     LIFT,
     Neighbours,
     Ranking,
-    Scratch,
     make_neighbours,
     make_ranking,
-    make_scratch,
     prefer_rare,
-    rank_candidates,
     row_term,
 )
-from recsql.kernels.selection import (
-    MARGIN,
-    count_reaching,
-    find_candidates,
-    kth_largest_bound,
-    pack,
+from recsql.kernels.row_ranking import (
+    Scratch,
+    key_listed_row,
+    make_scratch,
+    rank_dense_row,
+    rank_listed_row,
 )
+from recsql.kernels.selection import MARGIN, count_reaching, kth_largest_bound
 
 Longs = npt.NDArray[np.int64]
 LARGEST_STAMP = 2**31 - 2
@@ -88,7 +86,8 @@ def top_neighbours(
     bought together once are ours.
     """
     weighted = entry_weight is not None
-    baskets = make_baskets(group_ptr, group_item, n_items, with_entries=weighted)
+    threads = available_threads(n_threads)
+    baskets = make_baskets(group_ptr, group_item, n_items, threads, with_entries=weighted)
     item_weight: Longs | None = None
     if entry_weight is None:
         marginal = np.diff(baskets.item_ptr)
@@ -103,13 +102,12 @@ def top_neighbours(
     )
     if not weighted:
         ranking = prefer_rare(ranking)
-        baskets = rename_items(baskets, ranking.code_at)
+        baskets = rename_items(baskets, ranking.code_at, threads)
     out = make_neighbours(n_items, k)
 
     def task(first: int, last: int, scratch: Scratch) -> None:
         rank_rows(first, last, baskets, entry_weight, item_weight, ranking, scratch, out)
 
-    threads = available_threads(n_threads)
     blocks = equal_blocks(baskets.work + ROW_COST, threads * BLOCKS_PER_THREAD)
     run_blocks(task, blocks, lambda: make_scratch(n_items, weighted=weighted), threads)
     return out
@@ -154,28 +152,19 @@ def rank_rows(
     A row with more additions than the catalogue has items is counted and ranked as one dense
     stretch; any other keeps a list of the items that it meets.
     """
-    n_items, k = ranking.marginal.shape[0], ranking.k
-    bits = scratch.key.view(np.int32)
+    n_items = ranking.marginal.shape[0]
     for item in range(first, last):
         if baskets.work[item] > n_items:
             accumulate_dense(item, baskets, entry_weight, item_weight, scratch)
-            if entry_weight is None:
-                key_dense_row(item, ranking, scratch.tally, scratch)
-            else:
-                key_dense_row(item, ranking, scratch.sum, scratch)
-            found = find_candidates(n_items, k, bits, scratch.best, scratch.place)
-            pack_dense(found, entry_weight, ranking, scratch)
+            rank_dense_row(item, ranking, scratch, out)
         else:
             position = ranking.position_of[item]
             listed = accumulate_listed(item, baskets, entry_weight, item_weight, position, scratch)
-            key_listed_row(item, listed, entry_weight, ranking, scratch)
+            key_listed_row(item, listed, ranking, scratch)
             if entry_weight is None and ranking.min_support == 1:
                 listed = list_singles(item, listed, baskets, ranking, scratch)
-            found = find_candidates(listed, k, bits, scratch.best, scratch.place)
-            pack_listed(found, entry_weight, ranking, scratch)
-        n_own = baskets.item_ptr[item + 1] - baskets.item_ptr[item]
-        scratch.stamp[0] += n_own + 1
-        rank_candidates(item, found, ranking, scratch, out)
+            rank_listed_row(item, listed, ranking, scratch, out)
+        scratch.stamp[0] += baskets.item_ptr[item + 1] - baskets.item_ptr[item] + 1
 
 
 @kernel_part
@@ -258,36 +247,6 @@ def accumulate_listed(
 
 
 @kernel_part
-def key_dense_row(
-    item: int, ranking: Ranking, both: npt.NDArray[np.int32] | Longs, scratch: Scratch
-) -> None:
-    """Give every item of the catalogue its key; both is the tally or the sum of weights."""
-    tally, key, divisor = scratch.tally, scratch.key, ranking.divisor
-    term, least = row_term(item, ranking), np.int32(ranking.min_support)
-    for other in range(tally.shape[0]):
-        enough = np.float32(both[other]) if tally[other] >= least else np.float32(0.0)
-        key[other] = enough / (term + divisor[other])
-    key[ranking.position_of[item]] = np.float32(0.0)
-
-
-@kernel_part
-def key_listed_row(
-    item: int, n: int, entry_weight: Longs | None, ranking: Ranking, scratch: Scratch
-) -> None:
-    """Give every listed item its key, and note its count."""
-    tally, met, key, listed = scratch.tally, scratch.met, scratch.key, scratch.listed
-    term, least = row_term(item, ranking), np.int32(ranking.min_support)
-    stamp, divisor = np.int32(scratch.stamp[0]), ranking.divisor
-    for place in range(n):
-        other = np.uint64(met[place])
-        together = np.int32(tally[other] - stamp)
-        listed[place] = together
-        both = np.float32(together if entry_weight is None else scratch.sum[other])
-        enough = both if together >= least else np.float32(0.0)
-        key[place] = enough / (term + divisor[other])
-
-
-@kernel_part
 def list_singles(item: int, n: int, baskets: Baskets, ranking: Ranking, scratch: Scratch) -> int:
     """Add the items met once that can be among the first k next to the n listed ones.
 
@@ -337,7 +296,6 @@ def list_singles_before(
             met[listed] = other
             listed += np.uint64(tally[other] == single)
     for added in range(np.uint64(n), listed):
-        scratch.listed[added] = 1
         scratch.key[added] = np.float32(1.0) / (term + ranking.divisor[met[added]])
     return np.int64(listed)
 
@@ -358,30 +316,3 @@ def end_of_useful_singles(item: int, n: int, ranking: Ranking, scratch: Scratch)
         most = largest
     last = ranking.first_with.shape[0] - 2
     return ranking.first_with[np.int64(min(max(most, -1.0), np.float64(last))) + 1]
-
-
-@kernel_part
-def pack_dense(n: int, entry_weight: Longs | None, ranking: Ranking, scratch: Scratch) -> None:
-    """Pack key and code of the candidates of a dense row."""
-    bits = scratch.key.view(np.int32)
-    for candidate in range(n):
-        position = np.uint64(scratch.place[candidate])
-        other = np.uint64(ranking.code_at[position])
-        scratch.packed[candidate] = pack(bits[position], other)
-        scratch.count[other] = scratch.tally[position]
-        if entry_weight is not None:
-            scratch.weight[other] = scratch.sum[position]
-
-
-@kernel_part
-def pack_listed(n: int, entry_weight: Longs | None, ranking: Ranking, scratch: Scratch) -> None:
-    """Pack key and code of the candidates of a listed row."""
-    bits = scratch.key.view(np.int32)
-    for candidate in range(n):
-        place = np.uint64(scratch.place[candidate])
-        position = np.uint64(scratch.met[place])
-        other = np.uint64(ranking.code_at[position])
-        scratch.packed[candidate] = pack(bits[place], other)
-        scratch.count[other] = scratch.listed[place]
-        if entry_weight is not None:
-            scratch.weight[other] = scratch.sum[position]

@@ -122,7 +122,8 @@ def count_pairs(
     Gustavson, "Two Fast Algorithms for Sparse Matrices", ACM TOMS 4(3), 1978.
     """
     weighted = entry_weight is not None
-    baskets = make_baskets(group_ptr, group_item, n_items, with_entries=True)
+    threads = available_threads(n_threads)
+    baskets = make_baskets(group_ptr, group_item, n_items, threads, with_entries=True)
     if entry_weight is not None:
         entry_weight = check_weights(entry_weight, group_item)
     work = np.zeros(n_items, dtype=np.int64)
@@ -138,7 +139,6 @@ def count_pairs(
     def task(first: int, last: int, scratch: RowScratch) -> None:
         count_rows(first, last, baskets, entry_weight, work, scratch, found, length)
 
-    threads = available_threads(n_threads)
     blocks = equal_blocks(work, threads * BLOCKS_PER_THREAD)
     run_blocks(task, blocks, lambda: make_row_scratch(n_items, weighted=weighted), threads)
     return keep_filled(found, length, weighted=weighted)

@@ -9,19 +9,10 @@ import numpy.typing as npt
 
 from recsql.kernels._jit import kernel, kernel_part
 from recsql.kernels._threads import BLOCKS_PER_THREAD, available_threads, equal_blocks, run_blocks
-from recsql.kernels.cooccurrence import ROW_COST, pack_listed, total_of
+from recsql.kernels.cooccurrence import ROW_COST, total_of
 from recsql.kernels.pair_counting import Pairs, plain_pairs
-from recsql.kernels.ranking import (
-    Neighbours,
-    Ranking,
-    Scratch,
-    make_neighbours,
-    make_ranking,
-    make_scratch,
-    rank_candidates,
-    row_term,
-)
-from recsql.kernels.selection import find_candidates
+from recsql.kernels.ranking import Neighbours, Ranking, make_neighbours, make_ranking
+from recsql.kernels.row_ranking import Scratch, key_listed_row, make_scratch, rank_listed_row
 
 Longs = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
@@ -185,49 +176,33 @@ def rank_pair_rows(
     out: Neighbours,
 ) -> None:
     """Write the rows first <= item < last of the result."""
-    bits = scratch.key.view(np.int32)
     for item in range(first, last):
         begin, end = lower.ptr[item], lower.ptr[item + 1]
         list_row(begin, end, 0, lower.item, lower.count, scratch)
-        listed = end - begin
         if weight is not None:
             spread_weights(begin, end, lower.item, lower.weight, scratch)
+        listed = end - begin
         begin, end = pairs.ptr[item] + 1, pairs.ptr[item + 1]
-        if begin < end:
+        if begin < end:  # the first pair is that of the item with itself
             list_row(begin, end, listed, pairs.item, pairs.count, scratch)
-            listed += end - begin
             if weight is not None:
                 spread_weights(begin, end, pairs.item, weight, scratch)
-        key_row(item, listed, weight, ranking, scratch)
-        found = find_candidates(listed, ranking.k, bits, scratch.best, scratch.place)
-        pack_listed(found, weight, ranking, scratch)
-        rank_candidates(item, found, ranking, scratch, out)
+            listed += end - begin
+        key_listed_row(item, listed, ranking, scratch)
+        rank_listed_row(item, listed, ranking, scratch, out)
 
 
 @kernel_part
 def list_row(begin: int, end: int, n: int, item: Counts, count: Counts, scratch: Scratch) -> None:
-    """List the pairs begin <= place < end after the n that are listed."""
-    met, listed = scratch.met[n:], scratch.listed[n:]
-    items, counts = item[begin:end], count[begin:end]
+    """List the pairs begin <= place < end after the n that are listed, and note their counts."""
+    met, items, counts = scratch.met[n:], item[begin:end], count[begin:end]
     for place in range(end - begin):
         met[place] = items[place]
-        listed[place] = counts[place]
+        scratch.tally[np.uint64(items[place])] = counts[place]
 
 
 @kernel_part
 def spread_weights(begin: int, end: int, item: Counts, weight: Longs, scratch: Scratch) -> None:
-    """Note the weights of the pairs begin <= place < end by item."""
+    """Note the weights of the pairs begin <= place < end."""
     for place in range(begin, end):
         scratch.sum[np.uint64(item[place])] = weight[place]
-
-
-@kernel_part
-def key_row(item: int, n: int, weight: Longs | None, ranking: Ranking, scratch: Scratch) -> None:
-    """Give every listed item its key."""
-    met, listed, key, divisor = scratch.met, scratch.listed, scratch.key, ranking.divisor
-    term, least = row_term(item, ranking), np.int32(ranking.min_support)
-    for place in range(n):
-        other = np.uint64(met[place])
-        both = np.float32(listed[place] if weight is None else scratch.sum[other])
-        enough = both if listed[place] >= least else np.float32(0.0)
-        key[place] = enough / (term + divisor[other])

@@ -13,7 +13,7 @@ from recsql.data.history import History
 from recsql.data.purchases import PurchaseReader
 from recsql.data.snapshot import NO_DAY, ItemDays, Snapshot
 from recsql.database import Session
-from recsql.insights.scores import log_sum_importance
+from recsql.kernels.importance import log_sum_importance
 from recsql.kernels.trend import softmax, trend
 from recsql.models.base import Purchases
 from recsql.models.catalogue import model_named

@@ -383,6 +383,11 @@ def test_the_leaderboard_before_training_says_what_to_run(raw_shop: Path) -> Non
     assert f"recsql train {raw_shop}" in refusal("leaderboard", raw_shop)
 
 
+def test_the_leaderboard_of_retired_models_is_empty(shop: Path) -> None:
+    run("bind", shop, *BIND[0], "--filter", "customer > 1")
+    assert f"recsql train {shop}" in refusal("leaderboard", shop)
+
+
 # recommend
 
 

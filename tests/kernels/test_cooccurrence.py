@@ -1,4 +1,4 @@
-"""The best neighbours straight from baskets: against the slow twin, and where the answer is plain."""
+"""The best neighbours from baskets: against the slow twin, and where the answer is plain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from naive import compressed, slow_neighbours
 
 from recsql.kernels.cooccurrence import LARGEST_STAMP, rank_rows, top_neighbours
 from recsql.kernels.pairs import count_pairs, rank_pairs
-from recsql.kernels.ranking import WEIGHTINGS, Neighbours, make_scratch
+from recsql.kernels.ranking import WEIGHTINGS, Neighbours
+from recsql.kernels.row_ranking import make_scratch
 
 OPTIONS = st.fixed_dictionaries(
     {
@@ -26,7 +27,7 @@ OPTIONS = st.fixed_dictionaries(
 
 @st.composite
 def catalogues(draw: st.DrawFn) -> tuple[list[list[int]], int]:
-    """Baskets over few or many items, alike or not, from empty to heavy, and the number of items."""
+    """Baskets over few or many items, alike or not, empty to heavy, and the number of items."""
     n_items = draw(st.sampled_from([0, 1, 2, 5, 12, 60, 300]))
     n_groups = draw(st.integers(0, 12 if n_items > 100 else 40))
     most = draw(st.sampled_from([1, 3, n_items, n_items]))
@@ -132,7 +133,7 @@ def test_weights_take_the_place_of_counts(
     found = top_neighbours(
         *compressed(baskets),
         n_items,
-        entry_weight=np.array(sum(weights, []), dtype=np.int64),
+        entry_weight=np.array([one for basket in weights for one in basket], dtype=np.int64),
         total_weight=1000,
         **options,
     )

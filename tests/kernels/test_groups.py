@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ def rows_per_bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 
 def lists_of(ptr: np.ndarray, item: np.ndarray) -> list[list[int]]:
-    return [item[first:last].tolist() for first, last in zip(ptr[:-1], ptr[1:], strict=True)]
+    return [item[first:last].tolist() for first, last in pairwise(ptr)]
 
 
 @pytest.mark.usefixtures("rows_per_bucket")
@@ -48,9 +50,7 @@ def test_groups_are_those_of_the_slow_twin(
 
 @pytest.mark.usefixtures("rows_per_bucket")
 @settings(deadline=None, max_examples=60)
-@given(
-    rows=ROWS, cap=st.integers(1, 30), coarse=st.booleans(), n_threads=st.sampled_from([1, 2])
-)
+@given(rows=ROWS, cap=st.integers(1, 30), coarse=st.booleans(), n_threads=st.sampled_from([1, 2]))
 def test_a_cap_keeps_the_items_seen_last(
     rows: list[tuple[int, int, int]], cap: int, coarse: bool, n_threads: int
 ) -> None:

@@ -67,7 +67,8 @@ def test_a_heavy_and_many_light_groups_are_counted_alike() -> None:
     found = count_pairs(ptr, item, n_items)
     assert found.item[: found.ptr[1]].tolist() == [*range(0, n_items, 2), 1999]
     assert found.item[found.ptr[5] : found.ptr[6]].tolist() == [5, 7]
-    assert found.ptr[-1] == 1000 * 1001 // 2 + 5  # and (0, 1999), (1999, 1999), (5, 5), (5, 7), (7, 7)
+    # And (0, 1999), (1999, 1999), (5, 5), (5, 7), (7, 7).
+    assert found.ptr[-1] == 1000 * 1001 // 2 + 5
 
 
 @pytest.mark.parametrize("weighted", [False, True])
