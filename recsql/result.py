@@ -48,11 +48,19 @@ class Result:
         return pd.DataFrame.from_records(list(self.rows), columns=list(self.columns))
 
     def __str__(self) -> str:
+        """Lay the rows out as wide as they are; columns without any value are left out."""
         from rich.console import Console
 
         from recsql.pretty import table
 
-        console = Console(width=140)
+        places = [
+            place
+            for place in range(len(self.columns))
+            if not self.rows or any(row[place] not in (None, "") for row in self.rows)
+        ]
+        columns = [self.columns[place] for place in places]
+        rows = [[row[place] for place in places] for row in self.rows]
+        console = Console(width=1_000, markup=False, emoji=False)
         with console.capture() as capture:
-            console.print(table(self.columns, self.rows))
-        return capture.get()
+            console.print(table(columns, rows))
+        return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -160,7 +160,15 @@ def describe_binding(session: Session, binding: Binding) -> list[tuple[Any, ...]
         raise _does_not_fit(error) from error
     total = row[0]
     return [
-        (binding.source, name, to, kind, total, total - row[1 + 2 * n], row[2 + 2 * n])
+        (
+            binding.source,
+            name,
+            to,
+            kind,
+            total,
+            total - row[1 + 2 * n],
+            min(row[2 + 2 * n], row[1 + 2 * n]),  # the count of distinct values is approximate
+        )
         for n, (name, kind, to) in enumerate(bound)
     ]
 

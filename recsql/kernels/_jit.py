@@ -17,10 +17,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+_njit: Any = numba.njit  # some versions of numba have types and some have none
+_intrinsic: Any = intrinsic
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -34,10 +37,10 @@ def kernel_part(function: Kernel) -> Kernel:
 
 
 def _compiled(function: Kernel, **options: bool) -> Kernel:
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    compiled = _njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     # numba asks only a kernel's own file whether the cache is out of date. Parts of other files
     # are compiled into it: a change of any file here has to compile all kernels again.
-    cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    cache_file: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_source_stamp"):
         cache_file._source_stamp = (cache_file._source_stamp, _stamp_of_all_kernels())
     return cast(Kernel, compiled)
@@ -50,39 +53,38 @@ def _stamp_of_all_kernels() -> tuple[tuple[str, float, int], ...]:
     return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _prefetch(_context: Any, array: Any, index: Any) -> Any:
-    """Emit the instruction that asks for a cache line."""
+def _emit_prefetch(_context: Any, array: Any, _index: Any) -> Any:
+    """Describe the instruction that asks for a cache line to numba."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         base = context.make_array(signature.args[0])(context, builder, arguments[0])
-        address = builder.bitcast(
-            builder.gep(base.data, [arguments[1]]), ir.IntType(8).as_pointer()
-        )
-        number = ir.IntType(32)
-        shape = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-        name = "llvm.prefetch.p0i8"
-        call = cgutils.get_or_insert_function(builder.module, shape, name)
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        address = builder.bitcast(builder.gep(base.data, [arguments[1]]), byte)
+        shape = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        call = builder.module.declare_intrinsic("llvm.prefetch", [byte], shape)
         builder.call(call, [address, number(0), number(3), number(1)])  # to read, soon, as data
         return context.get_dummy_value()
 
     return types.void(array, types.uint64), generate
 
 
-@kernel_part
-def prefetch(array: npt.NDArray[Any], index: np.uint64) -> None:
-    """Ask for array[index] to be brought near; harmless wherever the index points."""
-    _prefetch(array, index)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _trailing_zeros(_context: Any, word: Any) -> Any:
-    """Emit the instruction that finds the lowest bit."""
+def _emit_trailing_zeros(_context: Any, _word: Any) -> Any:
+    """Describe the instruction that finds the lowest bit to numba."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.IntType(1)(0))
 
     return types.uint64(types.uint64), generate
+
+
+_prefetch: Any = _intrinsic(_emit_prefetch)
+_trailing_zeros: Any = _intrinsic(_emit_trailing_zeros)
+
+
+@kernel_part
+def prefetch(array: npt.NDArray[Any], index: np.uint64) -> None:
+    """Ask for array[index] to be brought near; harmless wherever the index points."""
+    _prefetch(array, index)
 
 
 @kernel_part

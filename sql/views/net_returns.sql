@@ -60,8 +60,9 @@ kept AS (
 )
 SELECT a.*
 FROM all_rows AS a
+-- An equality of both sides: DuckDB 1.5 joins any other condition by nested loops.
 ANTI JOIN with_return AS r
-    ON r.user_id = a.user_id AND r.item_id = a.item_id AND a.quantity <> 0
+    ON r.item_id = a.item_id AND r.user_id = CASE WHEN a.quantity <> 0 THEN a.user_id END
 WHERE a.quantity IS NULL OR a.quantity >= 0
 UNION ALL
 SELECT k.* EXCLUDE (place, balance, lowest_later, remaining)
