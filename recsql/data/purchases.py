@@ -25,6 +25,7 @@ class PurchaseReader:
     baskets : 'bound' (basket_id), 'windows' (time) or 'none'
     basket_microseconds : length of a window
     definition : changes whenever older fingerprints can no longer be compared
+    prunable : whether a condition on ``ts`` can be written as a TIMESTAMP
     """
 
     sql: str
@@ -33,6 +34,18 @@ class PurchaseReader:
     baskets: str
     basket_microseconds: int
     definition: str
+    prunable: bool
+
+    def of_days(self, first: int, last: int) -> str:
+        """Give the SQL of the purchases of some days, and perhaps of others.
+
+        Where ``ts`` is a TIMESTAMP the condition stands on the column itself, so that parts of
+        a table in order of time are never read.
+        """
+        if not self.prunable:
+            return self.sql
+        start, end = first * MICROSECONDS_PER_DAY, (last + 1) * MICROSECONDS_PER_DAY
+        return f"{self.sql} AND i.ts >= make_timestamp({start}) AND i.ts < make_timestamp({end})"
 
 
 def purchase_reader(session: Session) -> PurchaseReader:
@@ -63,7 +76,15 @@ def purchase_reader(session: Session) -> PurchaseReader:
     version = session.value("SELECT version()")
     definition = repr((bound, weights, version, hours if baskets == "windows" else None))
     today = now // MICROSECONDS_PER_DAY if real and now is not None else None
-    return PurchaseReader(sql, now, today, baskets, int(hours * 3_600_000_000), definition)
+    return PurchaseReader(
+        sql,
+        now,
+        today,
+        baskets,
+        int(hours * 3_600_000_000),
+        definition,
+        prunable=has_ts and kind == "TIMESTAMP",
+    )
 
 
 def _now(session: Session, kind: str) -> int | None:

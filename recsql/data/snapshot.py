@@ -69,19 +69,19 @@ def read_snapshot(session: Session) -> Snapshot:
         reader = purchase_reader(session)
         read_codes(session, reader)
         read_fingerprints(session, reader)
-        read_item_days(session, reader)
+        read_item_days(session, reader.sql)
         item_ids, available = read_items(session)
         history, buyers = read_history(session, reader, len(item_ids))
         item_days = read_item_day_arrays(session, "_recsql_item_day")
     return Snapshot(reader, item_ids, available, history, buyers, item_days)
 
 
-def read_item_days(session: Session, reader: PurchaseReader, condition: str = "true") -> None:
+def read_item_days(session: Session, purchases: str, condition: str = "true") -> None:
     """Fill the TEMP table _recsql_item_day(day, item_id, transactions, strength)."""
     session.execute(
         "CREATE OR REPLACE TEMP TABLE _recsql_item_day AS SELECT p.day, p.item_id, "
         "count(*) AS transactions, sum(p.strength)::DECIMAL(38, 6) AS strength "
-        f"FROM ({reader.sql}) AS p WHERE {condition} GROUP BY ALL"
+        f"FROM ({purchases}) AS p WHERE {condition} GROUP BY ALL"
     )
 
 

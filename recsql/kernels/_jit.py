@@ -36,6 +36,11 @@ def kernel_part(function: Kernel) -> Kernel:
     return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def kernel_line(function: Kernel) -> Kernel:
+    """Give a part of a line or two, copied into every kernel that calls it: no call at all."""
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+
+
 def _compiled(function: Kernel, **options: bool) -> Kernel:
     compiled = _njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     # numba asks only a kernel's own file whether the cache is out of date. Parts of other files
@@ -81,13 +86,13 @@ _prefetch: Any = _intrinsic(_emit_prefetch)
 _trailing_zeros: Any = _intrinsic(_emit_trailing_zeros)
 
 
-@kernel_part
+@kernel_line
 def prefetch(array: npt.NDArray[Any], index: np.uint64) -> None:
     """Ask for array[index] to be brought near; harmless wherever the index points."""
     _prefetch(array, index)
 
 
-@kernel_part
+@kernel_line
 def trailing_zeros(word: np.uint64) -> np.uint64:
     """Give the place of the lowest bit that is set: 0 to 63, and 64 for no bit."""
     place: np.uint64 = _trailing_zeros(word)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, kernel_part, prefetch
+from recsql.kernels._jit import kernel, kernel_line, kernel_part, prefetch
 from recsql.kernels._threads import BLOCKS_PER_THREAD, available_threads, equal_blocks, run_blocks
 from recsql.kernels.baskets import Baskets, check_weights, make_baskets, rename_items
 from recsql.kernels.ranking import (
@@ -167,7 +167,7 @@ def rank_rows(
         scratch.stamp[0] += baskets.item_ptr[item + 1] - baskets.item_ptr[item] + 1
 
 
-@kernel_part
+@kernel_line
 def prefetch_group(place: int, baskets: Baskets) -> None:
     """Ask for the first items of the group after the next one of an item's groups."""
     ahead = np.uint64(min(place + 2, baskets.item_group.shape[0] - 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, kernel_part
+from recsql.kernels._jit import kernel, kernel_line, kernel_part
 from recsql.kernels._threads import available_threads, equal_blocks, run_blocks
 from recsql.kernels.pair_counting import Pairs, keep_filled, plain_pairs
 
@@ -144,7 +144,7 @@ def merge_row(row: int, pairs: Pairs, added: Pairs, removed: Pairs, merged: Pair
             into += 1
 
 
-@kernel_part
+@kernel_line
 def weight_at(weight: Longs | None, place: int) -> int:
     """Give a weight, 0 where there are none."""
     if weight is None:
@@ -152,14 +152,14 @@ def weight_at(weight: Longs | None, place: int) -> int:
     return weight[place]
 
 
-@kernel_part
+@kernel_line
 def put_weight(value: int, weight: Longs, into: int) -> None:
     """Store a weight where there are any."""
     if weight.shape[0] > 0:
         weight[into] = value
 
 
-@kernel_part
+@kernel_line
 def copy_weight(weight: Longs | None, place: int, target: Longs, into: int) -> None:
     """Copy a weight where there are any."""
     if weight is not None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, kernel_part
+from recsql.kernels._jit import kernel, kernel_line
 
 WEIGHTINGS = ("count", "cosine", "jaccard", "lift", "confidence")
 COUNT, COSINE, JACCARD, LIFT, CONFIDENCE = range(5)
@@ -159,13 +159,13 @@ def sort_by_step(step: Longs, following: Longs, code_at: Codes, position_of: Cod
         position_of[code] = position
 
 
-@kernel_part
+@kernel_line
 def row_term(item: int, ranking: Ranking) -> np.float32:
     """Give what is added to the divisors of a row; keys are count / (term + divisor)."""
     return np.float32(ranking.marginal[item] if ranking.weighting == JACCARD else 0.0)
 
 
-@kernel_part
+@kernel_line
 def exact_score(ranking: Ranking, item: int, other: int, both: float) -> float:
     """Give the score of a pair, in the operations and the order that SQL uses.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel_part
+from recsql.kernels._jit import kernel_line, kernel_part
 from recsql.kernels.ranking import Neighbours, Ranking, exact_score, row_term
 from recsql.kernels.selection import (
     CODE_MASK,
@@ -130,7 +130,7 @@ def key_listed_row(item: int, n: int, ranking: Ranking, scratch: Scratch) -> Non
         key[place] = enough / (term + divisor[other])
 
 
-@kernel_part
+@kernel_line
 def score_of(item: int, code: int, ranking: Ranking, scratch: Scratch) -> float:
     """Give the exact score of a candidate."""
     position = np.uint64(ranking.position_of[np.uint64(code)])
@@ -139,7 +139,7 @@ def score_of(item: int, code: int, ranking: Ranking, scratch: Scratch) -> float:
     return exact_score(ranking, item, code, np.float64(support_of(code, ranking, scratch)))
 
 
-@kernel_part
+@kernel_line
 def support_of(code: int, ranking: Ranking, scratch: Scratch) -> int:
     """Give the number of groups that a candidate shares with the row's item."""
     position = np.uint64(ranking.position_of[np.uint64(code)])

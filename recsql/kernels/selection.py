@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel_part
+from recsql.kernels._jit import kernel_line, kernel_part
 
 Counts = npt.NDArray[np.int32]
 Codes = npt.NDArray[np.uint32]
@@ -156,13 +156,13 @@ def expand_stripes(width: int, least: int, bits: Counts, best: Counts, place: Co
     return np.int64(found)
 
 
-@kernel_part
+@kernel_line
 def pack(key_bits: int, code: int) -> int:
     """Make one number that orders by key, and among equal keys by smaller code first."""
     return (np.int64(key_bits) << 32) | (CODE_MASK - np.int64(code))
 
 
-@kernel_part
+@kernel_line
 def unpack_code(packed: int) -> int:
     """Give the code back."""
     return CODE_MASK - (packed & CODE_MASK)

@@ -250,7 +250,9 @@ def _read_changed_days(session: Session, reader: PurchaseReader) -> int:
     conditions = [f"p.day IN ({numbers})"] if numbers else []
     if None in days:
         conditions.append("p.day IS NULL")
-    read_item_days(session, reader, " OR ".join(conditions) or "false")
+    dated = bool(days) and None not in days
+    purchases = reader.of_days(days[0], days[-1]) if dated else reader.sql
+    read_item_days(session, purchases, " OR ".join(conditions) or "false")
     session.execute(
         "INSERT INTO _recsql_item_day SELECT d.day, d.item_id, d.transactions, d.strength "
         "FROM recsql.item_days AS d ANTI JOIN _recsql_changed_day AS c "
