@@ -23,18 +23,21 @@ def p50_ms(
     """Give the median milliseconds of each prepared query, measured in turn."""
     spent: dict[str, list[float]] = {name: [] for name, _, _ in queries}
     for name, sql, arguments in queries:
-        marks = ", ".join(["?"] * len(arguments[0]))
         con.execute(f"PREPARE {name} AS {sql}")
-        con.execute(f"EXECUTE {name}" + (f"({marks})" if marks else ""), arguments[0]).fetchall()
+        con.execute(execute_text(name, arguments[0])).fetchall()
     for call in range(CALLS):
         for name, _, arguments in queries:
-            values = arguments[call % len(arguments)]
-            marks = ", ".join(["?"] * len(values))
-            text = f"EXECUTE {name}" + (f"({marks})" if marks else "")
+            text = execute_text(name, arguments[call % len(arguments)])
             started = time.perf_counter()
-            con.execute(text, values).fetchall()
+            con.execute(text).fetchall()
             spent[name].append(time.perf_counter() - started)
     return {name: statistics.median(times) * 1e3 for name, times in spent.items()}
+
+
+def execute_text(name: str, values: Sequence[Any]) -> str:
+    """Give the statement that runs a prepared query; lists and strings read as in Python."""
+    written = ", ".join(repr(value) for value in values)
+    return f"EXECUTE {name}({written})" if written else f"EXECUTE {name}"
 
 
 def single_calls(con: Any) -> None:

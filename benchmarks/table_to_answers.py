@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ def implicit_fit(dataset: Dataset) -> Callable[[], object]:
         "SELECT dense_rank() OVER (ORDER BY g) - 1 AS g, dense_rank() OVER (ORDER BY i) - 1 AS i "
         f"FROM (SELECT DISTINCT {dataset.group} AS g, item_id AS i FROM t)"
     ).fetchnumpy()
+    warnings.filterwarnings("ignore", message="Method expects CSR input")  # implicit's own call
     matrix = sparse.csr_matrix(
         (np.ones(len(rows["g"]), dtype=np.float64), (rows["g"], rows["i"])), dtype=np.float64
     )

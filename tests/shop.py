@@ -73,7 +73,9 @@ def stored(con: duckdb.DuckDBPyConnection, *tables: str) -> dict[str, list[tuple
     """Give every row of the stored tables."""
     reader = con.cursor()
     found = {
-        table: reader.execute(f"SELECT * FROM recsql.{table} ORDER BY ALL ASC NULLS LAST").fetchall()
+        table: reader.execute(
+            f"SELECT * FROM recsql.{table} ORDER BY ALL ASC NULLS LAST"
+        ).fetchall()
         for table in tables or STORED
     }
     reader.close()

@@ -31,14 +31,24 @@ def kernel(function: Kernel) -> Kernel:
     return _compiled(function)
 
 
+def lean_kernel(function: Kernel) -> Kernel:
+    """Give the compiled form of a function that makes no arrays.
+
+    It does not count references, which otherwise happens, with locks that threads fight for,
+    wherever a tuple of arrays is handed on.
+    """
+    return _compiled(function, _nrt=False)
+
+
 def kernel_part(function: Kernel) -> Kernel:
-    """Give the compiled form of a function that only kernels call; it costs less to compile."""
-    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    """Give the compiled form of a lean function that only kernels call: cheaper to compile."""
+    return _compiled(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def kernel_line(function: Kernel) -> Kernel:
     """Give a part of a line or two, copied into every kernel that calls it: no call at all."""
-    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+    return _compiled(function, _nrt=False, **options)
 
 
 def _compiled(function: Kernel, **options: bool) -> Kernel:

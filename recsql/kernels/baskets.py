@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel
+from recsql.kernels._jit import kernel, lean_kernel
 from recsql.kernels._threads import run_blocks
 
 Longs = npt.NDArray[np.int64]
@@ -167,7 +167,7 @@ def rename_items(baskets: Baskets, code_at: Codes, n_threads: int) -> Baskets:
     return baskets._replace(group_item=group_item)
 
 
-@kernel
+@lean_kernel
 def count_items(
     first: int, last: int, group_ptr: Longs, group_item: Codes, count: Longs, work: Longs
 ) -> int:

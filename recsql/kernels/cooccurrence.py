@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, kernel_line, kernel_part, prefetch
+from recsql.kernels._jit import kernel, kernel_line, kernel_part, lean_kernel, prefetch
 from recsql.kernels._threads import BLOCKS_PER_THREAD, available_threads, equal_blocks, run_blocks
 from recsql.kernels.baskets import Baskets, check_weights, make_baskets, rename_items
 from recsql.kernels.ranking import (
@@ -136,7 +136,7 @@ def squares_by_item(item_ptr: Longs, item_weight: Longs) -> Longs:
     return squares
 
 
-@kernel
+@lean_kernel
 def rank_rows(
     first: int,
     last: int,

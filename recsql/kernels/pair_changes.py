@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, kernel_line, kernel_part
+from recsql.kernels._jit import kernel_line, kernel_part, lean_kernel
 from recsql.kernels._threads import available_threads, equal_blocks, run_blocks
 from recsql.kernels.pair_counting import Pairs, keep_filled, plain_pairs
 
@@ -89,7 +89,7 @@ def relabel_pairs(pairs: Pairs, new_code: Counts, n_items: int) -> Pairs:
     return Pairs(np.cumsum(ptr), item, pairs.count, pairs.weight)
 
 
-@kernel
+@lean_kernel
 def merge_rows(
     first: int,
     last: int,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, kernel_part, trailing_zeros
+from recsql.kernels._jit import kernel_part, lean_kernel, trailing_zeros
 from recsql.kernels._threads import BLOCKS_PER_THREAD, available_threads, equal_blocks, run_blocks
 from recsql.kernels.baskets import Baskets, check_weights, make_baskets, plain
 
@@ -171,7 +171,7 @@ def make_row_scratch(n_items: int, *, weighted: bool) -> RowScratch:
     )
 
 
-@kernel
+@lean_kernel
 def add_work(group_ptr: Longs, group_item: Counts, work: Longs) -> None:
     """Add up, for every item, what is left of its groups from the item on."""
     for group in range(group_ptr.shape[0] - 1):
@@ -180,7 +180,7 @@ def add_work(group_ptr: Longs, group_item: Counts, work: Longs) -> None:
             work[group_item[entry]] += end - entry
 
 
-@kernel
+@lean_kernel
 def count_rows(
     first: int,
     last: int,
@@ -277,7 +277,7 @@ def read_row_by_bits(
     return np.int64(into - start)
 
 
-@kernel
+@lean_kernel
 def close_gaps(start: Longs, ptr: Longs, item: Counts, count: Counts, weight: Longs) -> None:
     """Move rows from where there was room for them to where they belong, in place."""
     weighted = weight.shape[0] > 0

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, kernel_part
+from recsql.kernels._jit import kernel, kernel_part, lean_kernel
 from recsql.kernels._threads import BLOCKS_PER_THREAD, available_threads, equal_blocks, run_blocks
 from recsql.kernels.cooccurrence import ROW_COST, total_of
 from recsql.kernels.pair_counting import Pairs, plain_pairs
@@ -131,7 +131,7 @@ def mirror(pairs: Pairs, n_threads: int) -> Lower:
     return lower
 
 
-@kernel
+@lean_kernel
 def count_columns(first: int, last: int, ptr: Longs, item: Counts, length: Longs) -> None:
     """Count the pairs of rows first <= row < last by their other item, without the diagonal."""
     for row in range(first, last):
@@ -164,7 +164,7 @@ def fill_columns(first: int, last: int, pairs: Pairs, weight: Longs | None, lowe
                 lower.weight[into] = weight[place]
 
 
-@kernel
+@lean_kernel
 def rank_pair_rows(
     first: int,
     last: int,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel, kernel_line
+from recsql.kernels._jit import kernel_line, lean_kernel
 
 WEIGHTINGS = ("count", "cosine", "jaccard", "lift", "confidence")
 COUNT, COSINE, JACCARD, LIFT, CONFIDENCE = range(5)
@@ -149,7 +149,7 @@ def prefer_rare(ranking: Ranking) -> Ranking:
     )
 
 
-@kernel
+@lean_kernel
 def sort_by_step(step: Longs, following: Longs, code_at: Codes, position_of: Codes) -> None:
     """Sort codes by step, by counting; following holds the first position of every step."""
     for code in range(step.shape[0]):
