@@ -98,28 +98,28 @@ def make_baskets(
     begin = item_ptr[:-1] + np.cumsum(begin, axis=0) - begin
     item_group = np.empty(items.size, dtype=np.uint32)
     item_entry = np.empty(items.size if with_entries else 0, dtype=np.int64)
-    work = work.sum(axis=0)
-    baskets = Baskets(pointers, items, item_ptr, item_group, item_entry, work, part, begin)
-    run_blocks(
-        lambda number, _last, _scratch: transpose(number, baskets),
-        numbers,
-        lambda: None,
-        n_threads,
-    )
+    lengths = work.sum(axis=0)
+    baskets = Baskets(pointers, items, item_ptr, item_group, item_entry, lengths, part, begin)
+
+    def turn(number: int, _last: int, _scratch: None) -> None:
+        transpose(number, baskets)
+
+    run_blocks(turn, numbers, lambda: None, n_threads)
     return baskets
 
 
 def check_sizes(group_ptr: Longs, n_entries: int, n_items: int) -> None:
-    """Check what can be told without looking at the groups.
+    """Check what can be told without looking at the items.
 
     Raises
     ------
     ValueError
-        When a number is too large, or group_ptr does not go from 0 to n_entries.
+        When a number is too large, or group_ptr does not rise from 0 to n_entries.
     """
     if not 0 <= n_items < 2**31:
         raise ValueError(f"n_items must be from 0 to 2**31 - 1, got {n_items}.")
-    if group_ptr.size == 0 or group_ptr[0] != 0 or group_ptr[-1] != n_entries:
+    goes_from_0 = group_ptr.size > 0 and group_ptr[0] == 0 and group_ptr[-1] == n_entries
+    if not goes_from_0 or np.any(group_ptr[1:] < group_ptr[:-1]):
         raise ValueError(f"group_ptr must rise from 0 to {n_entries}, the number of entries.")
     if group_ptr.size > 2**31:
         raise ValueError(f"There must be fewer than 2**31 groups, got {group_ptr.size - 1}.")
@@ -184,8 +184,6 @@ def count_items(
     n_items = work.shape[0]
     for group in range(first, last):
         start, end = group_ptr[group], group_ptr[group + 1]
-        if start > end or start < 0 or end > group_item.shape[0]:
-            return group
         previous = np.int64(-1)
         for entry in range(np.uint64(start), np.uint64(end)):
             item = np.int64(group_item[entry])

@@ -22,7 +22,7 @@ from recsql.errors import (
     UnknownNameError,
     did_you_mean,
 )
-from recsql.functions import known_key
+from recsql.functions import add_python_functions
 from recsql.headers import Header, read_header
 from recsql.result import Result
 from recsql.serving.instances import cursor_for, writer_lock
@@ -83,9 +83,7 @@ def statement(
     ) -> Result:
         progress = bool(kwargs.pop("progress", False))
         register(con)
-        key = known_key(con)
-        if key is None:
-            raise StateError("The connection must be registered. Call recsql.register(con).")
+        key = add_python_functions(con)
         with _session_of(key) as session:
             call = _call_from_python(con, session, progress)
             with writer_lock(key):

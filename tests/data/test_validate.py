@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 import recsql
 from recsql.data.purchases import purchase_reader
+from recsql.data.sample import sample_path
 from recsql.database import Session
 from recsql.headers import read_header
 
-DATA = Path(
-    os.environ.get("RECSQL_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data")
-)
 # 6 customers x 3 days x 3 items = 54 rows over 20 days, 18 baskets, 12 items: nothing to find.
 CLEAN = """
 CREATE TABLE orders AS
@@ -801,10 +796,9 @@ def test_a_read_only_database_is_checked(tmp_path):
 
 
 def test_the_orders_of_a_real_retailer():
-    folder = DATA / "uci_online_retail"
     with recsql.connect() as con:
         for table in ("interactions", "items", "users"):
-            con.execute(f"CREATE TABLE {table} AS FROM '{folder / table}.parquet'")
+            con.execute(f"CREATE TABLE {table} AS FROM '{sample_path(table)}'")
         recsql.bind_interactions(
             con,
             "interactions",

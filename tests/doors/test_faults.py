@@ -100,9 +100,10 @@ for kill in range(kills):
         wrong.append(f"{kill}: mixed")
     else:
         seen[which] += 1
-    con = recsql.connect(path)
-    con.execute("CALL recsql.refresh()").fetchall()  # and it goes on
-    con.close()
+    if kill % 5 == 0:
+        con = recsql.connect(path)
+        con.execute("CALL recsql.refresh()").fetchall()  # and it goes on
+        con.close()
     for file in (path, path + ".wal"):
         if os.path.exists(file):
             os.remove(file)
@@ -163,10 +164,13 @@ def test_a_full_disk_leaves_the_old_answers_after_a_reopen(trained_file: Path) -
 
 AS_NOBODY = """
 import os
-import duckdb, recsql, recsql.statements.train, recsql.selection.refresh, shop
-import recsql.udfs.statements
+import duckdb, recsql, shop
 path = sys.argv[1]
-recsql.connect().close()  # everything is imported before the rights go
+con = recsql.connect()  # everything is imported before the rights go
+shop.fill(con, baskets=20)
+shop.bind(con)
+con.execute("CALL recsql.train()").fetchall()
+con.close()
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
@@ -219,7 +223,7 @@ before = con.execute("FROM recommend_bundle('i01')").fetchall()
 try:
     con.execute("CALL recsql.train()")
 except duckdb.Error as error:
-    print(error)
+    print("Permission denied" in str(error))
 print(con.execute("FROM recommend_bundle('i01')").fetchall() == before)
 os._exit(0)
 """

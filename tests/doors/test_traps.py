@@ -259,6 +259,41 @@ def test_an_unknown_argument_of_a_statement_is_a_type_error(trained: Con) -> Non
         trained.execute("CALL recsql.train(tusk := 'bundle')")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "stored_depth",
+            "many",
+            r"Setting stored_depth must be a number, got 'many'\. UPDATE recsql",
+        ),
+        ("stored_depth", None, r"Setting stored_depth must be a number, got None\. UPDATE recsql"),
+        ("stored_depth", "0", r"Setting stored_depth must be at least 1, got 0\. UPDATE recsql"),
+        (
+            "stored_depth",
+            "nan",
+            r"Setting stored_depth must be at least 1, got nan\. UPDATE recsql",
+        ),
+        ("stored_depth", "1.5", r"Setting stored_depth must be a whole number, got 1\.5\."),
+        (
+            "max_group_items",
+            "1",
+            r"Setting max_group_items must be at least 2, got 1\. UPDATE recs",
+        ),
+    ],
+)
+def test_a_setting_out_of_its_range_is_refused_and_the_old_answers_stay(
+    trained: Con, name: str, value: str | None, message: str
+) -> None:
+    before = shop.stored(trained)
+    trained.execute("UPDATE recsql.settings SET value = ? WHERE name = ?", [value, name])
+    with pytest.raises(duckdb.InvalidInputException, match=message):
+        trained.execute("CALL recsql.train()")
+    with pytest.raises(recsql.ParameterError, match=message):
+        recsql.train(trained)
+    assert shop.stored(trained) == before
+
+
 # 6. No implicit casts
 
 
