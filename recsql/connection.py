@@ -33,7 +33,9 @@ from recsql.store.schema import (
 _PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)?")
 
 
-def connect(path: str = ":memory:", **duckdb_options: Any) -> duckdb.DuckDBPyConnection:
+def connect(
+    path: str | os.PathLike[str] = ":memory:", **duckdb_options: Any
+) -> duckdb.DuckDBPyConnection:
     """Open a database with recsql registered; gives a plain DuckDB connection.
 
     Parameters

@@ -27,6 +27,7 @@ SETTINGS = (
     Setting("generations_kept", "2", "retired models of a task whose artifacts are kept"),
     Setting("quantile_bins", "4", "bins of a numeric attribute in reference customers"),
     Setting("trend_half_life_days", "7", "half-life of the moving average behind trends"),
+    Setting("trend_least_transactions", "10", "sales in that history that a trend needs"),
     Setting("trend_window_days", "180", "days of history that a trend is measured against"),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -54,6 +55,9 @@ def setting_number(session: Session, name: str, *, least: float = 1) -> float:
 def setting_int(session: Session, name: str, *, least: int = 1) -> int:
     """Give a setting as a whole number; ParameterError if it is none or below ``least``."""
     number = setting_number(session, name, least=least)
-    if number != int(number):
-        raise ParameterError(f"Setting {name} must be a whole number, got {number:g}.")
+    if not number.is_integer():
+        raise ParameterError(
+            f"Setting {name} must be a whole number, got {number:g}. UPDATE recsql.settings SET "
+            f"value = '{_BY_NAME[name].value}' WHERE name = '{name}'."
+        )
     return int(number)

@@ -28,7 +28,7 @@ def time_windows(buyer: Array, time: Array, length: int) -> tuple[Array, Array, 
     """
     if len(buyer) == 0:
         return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64)
-    basket = _windows(buyer, time, length)
+    basket = _windows(buyer, time, max(length, 1))  # what happens at once stays together
     first = np.flatnonzero(np.diff(basket, prepend=-1))
     return basket, buyer[first], time[first]
 

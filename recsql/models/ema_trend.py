@@ -16,6 +16,9 @@ from recsql.models.base import Array, Purchases, Recommended, Recommender
 class EmaTrend(Recommender):
     """Rank items by the z-score of the exponential moving average of their daily sales.
 
+    Items with fewer than ``least_transactions`` in the window are left out: one sale after none
+    is the highest z-score there is.
+
     Source: unified recommendation framework for a CRM, section 2.7 (trending score) and 2.1
     (acceleration).
     """
@@ -26,6 +29,7 @@ class EmaTrend(Recommender):
 
     half_life_days: float = 7.0
     window_days: int = 180
+    least_transactions: int = 10
 
     def _check(self) -> None:
         if not self.half_life_days > 0:
@@ -34,6 +38,10 @@ class EmaTrend(Recommender):
             raise ParameterError(
                 f"window_days must be at least 15 (acceleration looks back 14), "
                 f"got {self.window_days}."
+            )
+        if not self.least_transactions >= 1:
+            raise ParameterError(
+                f"least_transactions must be at least 1, got {self.least_transactions}."
             )
 
     def _fit(self, purchases: Purchases) -> None:
@@ -47,7 +55,12 @@ class EmaTrend(Recommender):
             self.half_life_days,
             self.window_days,
         )
-        self.bought_ = np.bincount(purchases.item_days.item, minlength=purchases.n_items) > 0
+        days = purchases.item_days
+        recent = days.day > purchases.today - self.window_days
+        sold = np.bincount(
+            days.item[recent], weights=days.transactions[recent], minlength=purchases.n_items
+        )
+        self.bought_ = sold >= self.least_transactions
 
     def _recommend(self, queries: Array, k: int, candidates: Array | None) -> Recommended:
         eligible = self.bought_ if candidates is None else self.bought_ & candidates

@@ -161,7 +161,12 @@ def _trend_columns(session: Session, source: ScoreSource, bought: Array) -> dict
         setting_number(session, "trend_half_life_days", least=0.01),
         setting_int(session, "trend_window_days", least=15),
     )
+    recent = dated & (days.day > source.reader.today - setting_int(session, "trend_window_days"))
+    sold = np.bincount(days.item[recent], weights=days.transactions[recent], minlength=len(bought))[
+        bought
+    ]
     z, acceleration, available = z[bought], acceleration[bought], source.available[bought]
+    available = available & (sold >= setting_int(session, "trend_least_transactions"))
     share = np.zeros(n_bought)
     share[available] = softmax(z[available])
     order = np.lexsort((np.arange(n_bought), -z, ~available))
@@ -212,6 +217,7 @@ def state_definition(session: Session, reader: PurchaseReader) -> str:
         "quantile_bins",
         "stored_depth",
         "trend_half_life_days",
+        "trend_least_transactions",
         "trend_window_days",
     )
     settings = [setting_text(session, name) for name in names]

@@ -265,23 +265,30 @@ RESERVED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("table", ["orders", "source", "bound"])
+@pytest.mark.parametrize("table", ["orders", "source", "bound", "item_id", "order", "k"])
 def test_columns_called_like_keywords_or_like_our_own_can_be_bound(shared: Con, table: str) -> None:
     columns = ", ".join(f'{n} AS "{name}"' for n, name in enumerate(RESERVED))
-    shared.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT {columns}")
-    for n, name in enumerate(RESERVED):
+    shared.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT {columns}')
+    arguments = ("item_id", "user_id", "value", "basket_id", "session_id")
+    for first in range(0, len(RESERVED), len(arguments)):
+        names = RESERVED[first : first + len(arguments)]
         recsql.bind_interactions(
-            shared, table, item_id=name, user_id=name, value=name, filter=f'"{name}" = {n}'
+            shared,
+            table,
+            filter=" AND ".join(f'"{name}" = {RESERVED.index(name)}' for name in names),
+            context=list(RESERVED),
+            **dict(zip(arguments, names, strict=True)),
         )
-        rows = shared.execute("SELECT i.item_id, i.user_id, i.value FROM recsql.interactions AS i")
-        assert rows.fetchall() == [(n, n, float(n))]
+        rows = shared.execute(f"SELECT {', '.join(arguments)}, context FROM recsql.interactions")
+        found = rows.fetchall()[0]
+        assert found[:-1] == tuple(range(first, first + len(arguments)))
+        assert found[-1] == {name: n for n, name in enumerate(RESERVED)}
     recsql.bind_users(shared, table, user_id="k")
-    assert shared.execute(
-        'SELECT u."at", u."order", u."source" FROM recsql.users AS u'
-    ).fetchall() == [(0, 1, 6)]
+    rows = shared.execute('SELECT u."at", u."order", u."source" FROM recsql.users AS u')
+    assert rows.fetchall() == [(0, 1, 6)]
     recsql.bind_items(shared, table, item_id="item_id", title="select", attributes=["at", "rank"])
     assert shared.execute("FROM recsql.items").fetchall() == [(3, "2", None, True, 0, 4)]
-    shared.execute(f"DROP TABLE {table}")
+    shared.execute(f'DROP TABLE "{table}"')
 
 
 def test_a_struct_column_called_source_does_not_confuse_the_source(con: Con) -> None:

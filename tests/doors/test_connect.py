@@ -47,7 +47,7 @@ def test_connect_gives_a_plain_duckdb_connection_in_memory() -> None:
 
 
 def test_connect_passes_its_options_to_duckdb(tmp_path: Path) -> None:
-    con = recsql.connect(tmp_path / "a.duckdb", config={"threads": 1})  # type: ignore[arg-type]
+    con = recsql.connect(tmp_path / "a.duckdb", config={"threads": 1})
     assert con.execute("SELECT current_setting('threads')").fetchall() == [(1,)]
     con.close()
 

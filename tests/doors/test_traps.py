@@ -274,7 +274,8 @@ def test_an_unknown_argument_of_a_statement_is_a_type_error(trained: Con) -> Non
             "nan",
             r"Setting stored_depth must be at least 1, got nan\. UPDATE recsql",
         ),
-        ("stored_depth", "1.5", r"Setting stored_depth must be a whole number, got 1\.5\."),
+        ("stored_depth", "1.5", r"Setting stored_depth must be a whole number, got 1\.5\. UPDATE"),
+        ("stored_depth", "inf", r"Setting stored_depth must be a whole number, got inf\. UPDATE"),
         (
             "max_group_items",
             "1",

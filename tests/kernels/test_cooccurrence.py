@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import compressed, slow_neighbours
 
+import recsql.kernels.baskets
+import recsql.kernels.cooccurrence
 from recsql.kernels.cooccurrence import LARGEST_STAMP, rank_rows, top_neighbours
 from recsql.kernels.pairs import count_pairs, rank_pairs
 from recsql.kernels.ranking import WEIGHTINGS, Neighbours
@@ -153,11 +156,19 @@ def test_stored_pairs_rank_like_baskets_at_any_number_of_threads(
         ptr, item, n_items, entry_weight=weight, total_weight=9, n_threads=1, **options
     )
     for n_threads in (1, 2, 3):
-        found = top_neighbours(
-            ptr, item, n_items, entry_weight=weight, total_weight=9, n_threads=n_threads, **options
-        )
+        with pytest.MonkeyPatch.context() as patch:  # or small data would be one part
+            patch.setattr(recsql.kernels.baskets, "ENTRIES_PER_PART", 1)
+            found = top_neighbours(
+                ptr,
+                item,
+                n_items,
+                entry_weight=weight,
+                total_weight=9,
+                n_threads=n_threads,
+                **options,
+            )
+            pairs = count_pairs(ptr, item, n_items, entry_weight=weight, n_threads=n_threads)
         assert_same_bits(found, expected)
-        pairs = count_pairs(ptr, item, n_items, entry_weight=weight, n_threads=n_threads)
         found = rank_pairs(
             pairs, n_groups=len(baskets), total_weight=9, n_threads=n_threads, **options
         )
@@ -246,8 +257,6 @@ def test_groups_of_one_item_give_no_neighbours() -> None:
 
 
 def test_stamps_begin_anew_before_they_run_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    import recsql.kernels.cooccurrence as module
-
     def nearly_used_up(n_items: int, *, weighted: bool) -> Any:
         scratch = make_scratch(n_items, weighted=weighted)
         scratch.stamp[0] = LARGEST_STAMP - 3
@@ -256,7 +265,7 @@ def test_stamps_begin_anew_before_they_run_over(monkeypatch: pytest.MonkeyPatch)
 
     baskets = [[0, 3], [0, 5], [0, 3], [1, 2]]  # rows with less work than the 50 items
     expected = top_neighbours(*compressed(baskets), 50, 3, n_threads=1)
-    monkeypatch.setattr(module, "make_scratch", nearly_used_up)
+    monkeypatch.setattr(recsql.kernels.cooccurrence, "make_scratch", nearly_used_up)
     found = top_neighbours(*compressed(baskets), 50, 3, n_threads=1)
     assert_same_bits(found, expected)
 
@@ -280,6 +289,14 @@ def test_arrays_that_cannot_be_written_need_no_second_compilation() -> None:
     found = top_neighbours(ptr, item, 3, 2)
     assert found.n_found.tolist() == [1, 2, 1]
     assert len(rank_rows.signatures) == compiled  # type: ignore[attr-defined]
+
+
+def test_a_change_of_any_kernel_file_compiles_all_kernels_again() -> None:
+    # numba by itself looks only at the file of the kernel, not at those of its parts.
+    stamp = rank_rows._cache._cache_file._source_stamp  # type: ignore[attr-defined]
+    names = {name for name, _changed, _size in stamp[1]}
+    folder = Path(recsql.kernels.cooccurrence.__file__).parent
+    assert names == {file.name for file in folder.glob("*.py")}
 
 
 @pytest.mark.parametrize(
