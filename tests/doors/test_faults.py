@@ -114,7 +114,9 @@ print(json.dumps([seen, wrong]))
 def test_a_process_killed_while_it_trains_leaves_the_answers_before_or_after(
     trained_template: Path, tmp_path: Path
 ) -> None:
-    printed = run(tmp_path, KILL_MANY, trained_template, tmp_path, KILLS, EXTRA)
+    printed = run(
+        tmp_path, KILL_MANY, trained_template, tmp_path, KILLS, EXTRA, seconds=60 + 8 * KILLS
+    )
     seen, wrong = json.loads(printed.splitlines()[-1])
     assert wrong == []
     assert sum(seen.values()) == KILLS
