@@ -2,11 +2,10 @@
 
 A registered Python function belongs to the database instance and outlives the connection that
 registered it. It must hold no connection itself (a held one keeps the file locked), so each
-instance has a key, and this module remembers how each was opened and keeps weak references to its
-open connections. A function opens the file once more, which costs microseconds and reaches the
-same instance; where that is not possible (in memory, unknown options) it takes a cursor of the
-first connection that is open. A connection of its own matters: a cursor dies with its connection,
-and DuckDB 1.5 may crash when that is closed while the cursor works.
+instance has a key, and this module keeps weak references to the open connections of each key and
+remembers how the file was opened. A function works on a connection of its own: a plain cursor is
+closed with the connection it comes from, and DuckDB 1.5 may hang or crash when that happens while
+the cursor works.
 """
 
 from __future__ import annotations
@@ -97,16 +96,17 @@ def cursor_for(key: str) -> duckdb.DuckDBPyConnection:
     with _LOCK:
         instance = _INSTANCES.get(key, _Instance())
         candidates = [ref() for ref in instance.connections]
-    for options in instance.options if instance.path else ():
-        try:
-            return duckdb.connect(str(instance.path), **options)
-        except duckdb.ConnectionException:
-            continue
     for con in candidates:
         if con is None:
             continue
         try:
-            return con.cursor()
+            # The cursor between is collected: nothing closes the second one with ``con``.
+            return con.cursor().cursor()
+        except duckdb.ConnectionException:
+            continue
+    for options in instance.options if instance.path else ():
+        try:
+            return duckdb.connect(str(instance.path), **options)
         except duckdb.ConnectionException:
             continue
     raise StateError(
