@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,11 +62,17 @@ class History:
 
     def user_groups(self, cap: int) -> tuple[Array, Array]:
         """Give (ptr, item) of the customers' distinct items, at most the newest ``cap``."""
+        groups = self.user_items
+        if int(np.diff(groups[0]).max(initial=0)) <= cap:
+            return groups
         user, item = self._user_rows()
         n_users = int(self.is_user.sum())
-        if len(user) == 0 or int(np.bincount(user).max()) <= cap:  # times would decide nothing
-            return build_groups(user, item, n_users, self.n_items)
         return build_groups(user, item, n_users, self.n_items, cap=cap, time=self._user_row_times())
+
+    @cached_property
+    def user_items(self) -> tuple[Array, Array]:
+        """Give (ptr, item) of the distinct items of each customer."""
+        return build_groups(*self._user_rows(), int(self.is_user.sum()), self.n_items)
 
     def user_times(self, groups: tuple[Array, Array]) -> Array:
         """Give the latest time of each entry of ``user_groups``: int64[n_entries]."""
@@ -138,6 +145,9 @@ class History:
         )
 
 
+BUYER = "p.user_id, CASE WHEN p.user_id IS NULL THEN p.basket_id END AS basket_id"
+
+
 def read_codes(session: Session, reader: PurchaseReader) -> None:
     """Fill the TEMP table _recsql_item_code(code, item_id): codes in ascending order of id."""
     session.execute(
@@ -147,42 +157,46 @@ def read_codes(session: Session, reader: PurchaseReader) -> None:
     )
 
 
-def read_fingerprints(session: Session, reader: PurchaseReader) -> None:
-    """Fill the TEMP tables _recsql_buyer(user_id, basket_id, transactions, fingerprint) and
-    _recsql_day_print(day, transactions, fingerprint): what refresh compares.
+def read_fingerprints(
+    session: Session, name: str, purchases: str, keys: str, condition: str = "true"
+) -> None:
+    """Fill a TEMP table with a count and a fingerprint of the purchases of each key.
+
+    Parameters
+    ----------
+    name : of the table, which is created anew: keys, transactions, fingerprint
+    purchases : SQL of purchases
+    keys : SELECT list over ``p``
     """
-    for name, keys in (
-        (
-            "_recsql_buyer",
-            "p.user_id, CASE WHEN p.user_id IS NULL THEN p.basket_id END AS basket_id",
-        ),
-        ("_recsql_day_print", "p.day"),
-    ):
-        session.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {keys}, count(*) AS transactions, "
-            "(sum(p.row_hash) % 18446744073709551616)::UBIGINT AS fingerprint "
-            f"FROM ({reader.sql}) AS p GROUP BY ALL"
-        )
+    session.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {keys}, count(*) AS transactions, "
+        "(sum(p.row_hash) % 18446744073709551616)::UBIGINT AS fingerprint "
+        f"FROM ({purchases}) AS p WHERE {condition} GROUP BY ALL"
+    )
 
 
 def read_history(
-    session: Session, reader: PurchaseReader, n_items: int, *, changed_only: bool = False
+    session: Session, reader: PurchaseReader, n_items: int, buyers_sql: str
 ) -> tuple[History, pa.Table]:
-    """Read the history of every buyer of TEMP _recsql_buyer, or of _recsql_changed_buyer.
+    """Read the history of some buyers.
+
+    Parameters
+    ----------
+    n_items : codes of TEMP _recsql_item_code are below it
+    buyers_sql : FROM clause with user_id, basket_id and transactions of each buyer
 
     Returns
     -------
-    history, and an Arrow table (user_id, basket_id, transactions, fingerprint) with one row a
-    buyer in the same order: ascending user_id, then the baskets without a customer
+    history, and an Arrow table (user_id, basket_id, transactions) with one row a buyer in the
+    same order: ascending user_id, then the baskets without a customer
     """
-    source = "_recsql_changed_buyer" if changed_only else "_recsql_buyer"
     session.execute(
         "CREATE OR REPLACE TEMP TABLE _recsql_buyer_code AS SELECT (row_number() OVER "
         "(ORDER BY b.user_id NULLS LAST, b.basket_id) - 1)::INTEGER AS buyer, b.* FROM "
-        f"{source} AS b WHERE b.user_id IS NOT NULL OR b.basket_id IS NOT NULL ORDER BY buyer"
+        f"{buyers_sql} AS b WHERE b.user_id IS NOT NULL OR b.basket_id IS NOT NULL ORDER BY buyer"
     )
     buyers = session.arrow(
-        "SELECT b.user_id, b.basket_id, b.transactions, b.fingerprint FROM _recsql_buyer_code AS b "
+        "SELECT b.user_id, b.basket_id, b.transactions FROM _recsql_buyer_code AS b "
         "ORDER BY b.buyer"
     )
     is_user = buyers.column("user_id").is_valid().to_numpy()

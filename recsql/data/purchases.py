@@ -122,7 +122,7 @@ def _purchase_sql(*, time: str, has_ts: bool, real: bool, weighted: bool, until:
         conditions.append(f"({time} IS NULL OR {time} <= {until})")
     return (
         f"SELECT i.user_id, i.item_id, i.basket_id, {moment} AS time, {day} AS day, "
-        f"{strength}::DECIMAL(18, 6) AS strength, "
-        f"hash(i.item_id, {moment}, i.basket_id, {strength}::DECIMAL(18, 6)) AS row_hash "
+        f"{strength}::DECIMAL(18, 6) AS strength, hash(i.user_id, i.item_id, {moment}, "
+        f"i.basket_id, {strength}::DECIMAL(18, 6)) AS row_hash "
         f"FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsql.data.history import History, read_codes, read_fingerprints, read_history
+from recsql.data.history import BUYER, History, read_codes, read_fingerprints, read_history
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.database import Session
 
@@ -46,7 +46,7 @@ class Snapshot:
     item_ids : ids in ascending order: the position is the item code of the models
     available : bool[n_items]
     history : every buyer
-    buyers : Arrow table with one row a buyer: user_id, basket_id, transactions, fingerprint
+    buyers : Arrow table with one row a buyer: user_id, basket_id, transactions
     item_days : transactions an item and day
     """
 
@@ -68,10 +68,16 @@ def read_snapshot(session: Session) -> Snapshot:
     with session.transaction():
         reader = purchase_reader(session)
         read_codes(session, reader)
-        read_fingerprints(session, reader)
+        read_fingerprints(session, "_recsql_buyer_day", reader.sql, f"{BUYER}, p.day")
         read_item_days(session, reader.sql)
         item_ids, available = read_items(session)
-        history, buyers = read_history(session, reader, len(item_ids))
+        history, buyers = read_history(
+            session,
+            reader,
+            len(item_ids),
+            "(SELECT d.user_id, d.basket_id, sum(d.transactions)::BIGINT AS transactions "
+            "FROM _recsql_buyer_day AS d GROUP BY ALL)",
+        )
         item_days = read_item_day_arrays(session, "_recsql_item_day")
     return Snapshot(reader, item_ids, available, history, buyers, item_days)
 

@@ -13,6 +13,7 @@ from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.errors import ParameterError, did_you_mean
 from recsql.kernels.cooccurrence import top_neighbours
 from recsql.kernels.decay import epoch_day, now_factor, root_weights
+from recsql.kernels.group_changes import unmatched_groups
 from recsql.kernels.pairs import (
     Pairs,
     count_pairs,
@@ -34,6 +35,47 @@ class Groups(NamedTuple):
     ptr: Array
     item: Array
     weight: Array | None
+
+
+class PairChange(NamedTuple):
+    """Groups that came and went, in the item codes after the change.
+
+    Attributes
+    ----------
+    n_items : int                     items after the change
+    new_code : int32[old n_items]     new code of each old item, ascending; empty: all codes stay
+    came, went : Groups               those in both are left out
+    """
+
+    n_items: int
+    new_code: Array
+    came: Groups
+    went: Groups
+
+    def arrays(self) -> dict[str, Array]:
+        """Give it as named arrays."""
+        parts = {"came": self.came, "went": self.went}
+        arrays = {
+            f"{name}_{field}": array
+            for name, groups in parts.items()
+            for field, array in groups._asdict().items()
+            if array is not None
+        }
+        return {"n_items": np.array([self.n_items]), "new_code": self.new_code, **arrays}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, Array]) -> PairChange:
+        """Take back what ``arrays`` gave."""
+        weights = (arrays.get("came_weight"), arrays.get("went_weight"))
+        came, went = (
+            Groups(
+                arrays[f"{name}_ptr"].astype(np.int64),
+                arrays[f"{name}_item"].astype(np.int32),
+                None if weight is None else weight.astype(np.int64),
+            )
+            for name, weight in zip(("came", "went"), weights, strict=True)
+        )
+        return cls(int(arrays["n_items"][0]), arrays["new_code"].astype(np.int32), came, went)
 
 
 @dataclass
@@ -115,14 +157,23 @@ class CoPurchase(Recommender):
                 purchases.shared[key] = self._count(self.groups_, self.n_items_)
             self.pairs_ = purchases.shared[key]
 
-    def change(self, added: Purchases, removed: Purchases, new_code: Array) -> None:
-        """Bring counted pairs up to date with groups that came and went, whole ones.
+    def change_of(self, added: Purchases, removed: Purchases, new_code: Array) -> PairChange:
+        """Give the change of the counted pairs when purchases come and go.
 
         Parameters
         ----------
         added, removed : purchases of the changed buyers as they are and as they were, both in
             the new item codes
         new_code : int32[old n_items]    new code of each old item, ascending
+        """
+        n_items = added.n_items
+        if len(new_code) == n_items:
+            new_code = new_code[:0]
+        came, went = cancel(self._weighted_groups(added), self._weighted_groups(removed))
+        return PairChange(n_items, new_code, came, went)
+
+    def change(self, change: PairChange, today: int | None) -> None:
+        """Bring counted pairs up to date.
 
         Raises
         ------
@@ -131,18 +182,17 @@ class CoPurchase(Recommender):
         """
         if self.pairs_ is None:
             raise ParameterError("Pairs must have been kept to be changed. CALL recsql.train().")
-        n_items = added.n_items
-        came, went = self._weighted_groups(added), self._weighted_groups(removed)
+        pairs, n_items = self.pairs_, change.n_items
+        if len(change.new_code):
+            pairs = relabel_pairs(pairs, change.new_code, n_items)
         self.pairs_ = merge_pairs(
-            relabel_pairs(self.pairs_, new_code, n_items),
-            self._count(came, n_items),
-            self._count(went, n_items),
+            pairs, self._count(change.came, n_items), self._count(change.went, n_items)
         )
         self._forget_ranking()
         self.n_items_ = n_items
         self.groups_ = None
-        self.today_ = added.today
-        for sign, groups in ((1, came), (-1, went)):
+        self.today_ = today
+        for sign, groups in ((1, change.came), (-1, change.went)):
             n_groups, weight = _totals(groups)
             self.n_groups_ += sign * n_groups
             self.total_weight_ += sign * weight
@@ -236,6 +286,21 @@ class CoPurchase(Recommender):
 
     def _count(self, groups: Groups, n_items: int) -> Pairs:
         return count_pairs(groups.ptr, groups.item, n_items, entry_weight=groups.weight)
+
+
+def cancel(came: Groups, went: Groups) -> tuple[Groups, Groups]:
+    """Leave out groups that came and went alike, with the same items and weights."""
+    kept_came, kept_went = unmatched_groups(came, went)
+    return _select(came, kept_came), _select(went, kept_went)
+
+
+def _select(groups: Groups, kept: Array) -> Groups:
+    sizes = np.diff(groups.ptr)
+    entries = np.repeat(kept, sizes)
+    ptr = np.zeros(int(kept.sum()) + 1, dtype=np.int64)
+    np.cumsum(sizes[kept], out=ptr[1:])
+    weight = None if groups.weight is None else groups.weight[entries]
+    return Groups(ptr, groups.item[entries], weight)
 
 
 def _totals(groups: Groups) -> tuple[int, int]:

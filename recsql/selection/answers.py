@@ -103,9 +103,8 @@ def neighbours_of(
 
 def count_items(history: History, n_items: int) -> ItemCounts:
     """Count the customers and baskets of every item; nothing is capped here."""
-    _, user_item = history.user_groups(np.iinfo(np.int32).max)
     return ItemCounts(
-        np.bincount(user_item, minlength=n_items),
+        np.bincount(history.user_items[1], minlength=n_items),
         np.bincount(history.basket_item, minlength=n_items),
     )
 
@@ -235,10 +234,10 @@ def users_fingerprint(session: Session) -> int:
 
 
 def data_fingerprint(session: Session) -> str:
-    """Give one text that changes when the purchases in recsql.buyers do."""
+    """Give one text that changes when the purchases behind the stored answers do."""
     return str(
         session.value(
-            "SELECT printf('%016x', (sum(b.fingerprint) % 18446744073709551616)::UBIGINT) "
-            "FROM recsql.buyers AS b"
+            "SELECT printf('%016x', (sum(d.fingerprint) % 18446744073709551616)::UBIGINT) "
+            "FROM recsql.days AS d"
         )
     )

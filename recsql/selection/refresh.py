@@ -1,8 +1,8 @@
 """Bring stored answers up to date with what changed: equal to a rebuild, at the cost of the change.
 
-Fingerprints of every customer and every day, taken in one scan, tell which of them changed. Only
-their purchases are read again; their old baskets are taken out of the counted pairs and their
-new ones put in.
+Fingerprints of every day, taken in one scan, tell which days changed; fingerprints of every buyer
+within these tell whose purchases did. Only those are read again; the old baskets are taken out of
+the counted pairs and the new ones put in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recsql.data.history import History, read_fingerprints, read_history
+from recsql.data.history import BUYER, History, read_fingerprints, read_history
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.data.snapshot import (
     ItemDays,
@@ -26,7 +26,7 @@ from recsql.database import Session
 from recsql.errors import NotTrainedError
 from recsql.models.base import Purchases
 from recsql.models.catalogue import model_named
-from recsql.models.copurchase import CoPurchase
+from recsql.models.copurchase import CoPurchase, PairChange
 from recsql.selection.answers import (
     ItemCounts,
     count_items,
@@ -36,9 +36,9 @@ from recsql.selection.answers import (
     users_fingerprint,
     write_scores,
 )
-from recsql.selection.train import rebuild, write_pairs
+from recsql.selection.kept_pairs import are_kept, read_pairs, remember, write_change
+from recsql.selection.train import rebuild
 from recsql.settings import setting_int
-from recsql.store.artifacts import read_artifact
 from recsql.store.models import StoredModel, incumbents, insert_run
 from recsql.store.stored import buyer_table, read_buyers, replace_table_by_query, write_top_items
 
@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = np.ndarray[Any, np.dtype[Any]]
+SAME_ROWS = "o.fingerprint = n.fingerprint AND o.transactions = n.transactions"
+SAME_BUYER = (
+    "c.user_id IS NOT DISTINCT FROM b.user_id AND c.basket_id IS NOT DISTINCT FROM b.basket_id"
+)
 
 
 @dataclass(frozen=True)
@@ -102,17 +106,21 @@ def refresh(session: Session, finish: Callable[[Session], None]) -> Refreshed:
         with session.transaction():
             insert_run(session, "refresh", "asked", time.perf_counter() - started, {})
         return Refreshed("nothing changed", "", 0, 0)
-    fitted = _change_models(session, serving, change)
-    if fitted is None:
+    changed = _change_models(session, serving, change)
+    if changed is None:
         reason = "the day that ages are counted to has moved on"
         rebuild(session, reason, finish)
         return Refreshed("rebuilt", reason, 0, 0)
-    lists = neighbours_of(session, fitted, change.available)
+    models = {task: model for task, (model, _) in changed.items()}
+    lists = neighbours_of(session, models, change.available)
     with session.transaction():
         _write_change(session, change)
         write_scores(session, change, change.counts)
         write_top_items(session, change.item_ids, lists)
-        write_pairs(session, serving, fitted)
+        kept_pairs = [
+            write_change(session, serving[task], model, pair_change)
+            for task, (model, pair_change) in changed.items()
+        ]
         _update_models(session, change)
         done = Refreshed("changed only", "", len(change.new_buyers), change.changed_days)
         insert_run(
@@ -123,6 +131,8 @@ def refresh(session: Session, finish: Callable[[Session], None]) -> Refreshed:
             {"changed_buyers": done.changed_buyers, "changed_days": done.changed_days},
         )
         finish(session)
+    for one in kept_pairs:
+        remember(one)
     return done
 
 
@@ -134,21 +144,17 @@ def _why_rebuild(session: Session, serving: dict[str, StoredModel]) -> str | Non
     for task, model in serving.items():
         if not issubclass(model_named(model.algorithm), CoPurchase):
             continue
-        kept = session.value(
-            "SELECT count(*) FROM recsql.artifacts AS a WHERE a.model_id = ? AND a.name = 'pairs'",
-            [model.model_id],
-        )
-        if not kept:
+        if not are_kept(session, model):
             return f"the pairs of {task} were too many to keep (setting max_pair_megabytes)"
     return None
 
 
 def _read_change(session: Session) -> _Change:
     reader = purchase_reader(session)
-    read_fingerprints(session, reader)
-    _find_changed(session)
+    days = _find_changed_days(session, reader)
+    _find_changed_buyers(session, days)
     _read_changed_purchases(session, reader)
-    changed_days = _read_changed_days(session, reader)
+    _read_changed_item_days(session, days)
     session.execute(
         "CREATE OR REPLACE TEMP TABLE _recsql_item_code AS SELECT c.code, c.item_id "
         "FROM recsql.item_codes AS c UNION ALL SELECT (row_number() OVER (ORDER BY d.item_id) - 1 "
@@ -167,12 +173,17 @@ def _read_change(session: Session) -> _Change:
     place = np.empty(n_items, dtype=np.int32)
     place[codes] = np.arange(n_items, dtype=np.int32)
     changed = replace(reader, sql="SELECT * FROM _recsql_changed_purchase")
-    new, new_buyers = read_history(session, changed, n_items, changed_only=True)
+    new, new_buyers = read_history(
+        session,
+        changed,
+        n_items,
+        f"(SELECT {BUYER}, count(*) AS transactions "
+        "FROM _recsql_changed_purchase AS p GROUP BY ALL)",
+    )
     old = read_buyers(
         session,
         "SELECT b.user_id, b.baskets, b.basket_times FROM recsql.buyers AS b "
-        "SEMI JOIN _recsql_gone_buyer AS g ON g.user_id IS NOT DISTINCT FROM b.user_id "
-        "AND g.basket_id IS NOT DISTINCT FROM b.basket_id",
+        f"SEMI JOIN _recsql_changed_buyer AS c ON {SAME_BUYER}",
         n_items,
     )
     new, old = new.recoded(place), old.recoded(place)
@@ -186,7 +197,7 @@ def _read_change(session: Session) -> _Change:
         old,
         read_item_day_arrays(session, "_recsql_item_day"),
         _changed_counts(session, n_items, new, old),
-        changed_days,
+        days.count,
     )
 
 
@@ -206,20 +217,51 @@ def _nothing_changed(session: Session, change: _Change) -> bool:
     )
 
 
-def _find_changed(session: Session) -> None:
-    """Fill TEMP _recsql_changed_buyer and _recsql_gone_buyer(user_id, basket_id)."""
+@dataclass(frozen=True)
+class _ChangedDays:
+    """The days that changed, and how to read their purchases as ``p``."""
+
+    count: int
+    purchases: str
+    condition: str
+
+
+def _find_changed_days(session: Session, reader: PurchaseReader) -> _ChangedDays:
+    """Fill TEMP _recsql_day_print and _recsql_changed_day."""
+    read_fingerprints(session, "_recsql_day_print", reader.sql, "p.day")
+    same = "o.day IS NOT DISTINCT FROM n.day AND " + SAME_ROWS
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE _recsql_changed_day AS "
+        f"SELECT n.day FROM _recsql_day_print AS n ANTI JOIN recsql.days AS o ON {same} UNION "
+        f"SELECT o.day FROM recsql.days AS o ANTI JOIN _recsql_day_print AS n ON {same}"
+    )
+    days = [row[0] for row in session.rows("SELECT c.day FROM _recsql_changed_day AS c ORDER BY 1")]
+    numbers = ", ".join(str(day) for day in days if day is not None)
+    conditions = [f"p.day IN ({numbers})"] if numbers else []
+    if None in days:
+        conditions.append("p.day IS NULL")
+    dated = bool(days) and None not in days
+    purchases = reader.of_days(days[0], days[-1]) if dated else reader.sql
+    return _ChangedDays(len(days), purchases, " OR ".join(conditions) or "false")
+
+
+def _find_changed_buyers(session: Session, days: _ChangedDays) -> None:
+    """Fill TEMP _recsql_buyer_day with the changed days, and _recsql_changed_buyer."""
+    read_fingerprints(
+        session, "_recsql_buyer_day", days.purchases, f"{BUYER}, p.day", days.condition
+    )
     same = (
         "o.user_id IS NOT DISTINCT FROM n.user_id AND o.basket_id IS NOT DISTINCT FROM n.basket_id "
-        "AND o.fingerprint = n.fingerprint AND o.transactions = n.transactions"
+        f"AND o.day IS NOT DISTINCT FROM n.day AND {SAME_ROWS}"
     )
     session.execute(
-        "CREATE OR REPLACE TEMP TABLE _recsql_changed_buyer AS SELECT n.* FROM _recsql_buyer AS n "
-        f"ANTI JOIN recsql.buyers AS o ON {same} "
-        "WHERE n.user_id IS NOT NULL OR n.basket_id IS NOT NULL"
-    )
-    session.execute(
-        "CREATE OR REPLACE TEMP TABLE _recsql_gone_buyer AS SELECT o.user_id, o.basket_id "
-        f"FROM recsql.buyers AS o ANTI JOIN _recsql_buyer AS n ON {same}"
+        "CREATE OR REPLACE TEMP TABLE _recsql_changed_buyer AS "
+        "WITH old AS (SELECT d.* FROM recsql.buyer_days AS d SEMI JOIN _recsql_changed_day AS c "
+        "ON c.day IS NOT DISTINCT FROM d.day), changed AS ("
+        "SELECT n.user_id, n.basket_id FROM _recsql_buyer_day AS n "
+        f"ANTI JOIN old AS o ON {same} UNION SELECT o.user_id, o.basket_id FROM old AS o "
+        f"ANTI JOIN _recsql_buyer_day AS n ON {same}) SELECT b.user_id, b.basket_id "
+        "FROM changed AS b WHERE b.user_id IS NOT NULL OR b.basket_id IS NOT NULL"
     )
 
 
@@ -234,31 +276,14 @@ def _read_changed_purchases(session: Session, reader: PurchaseReader) -> None:
     )
 
 
-def _read_changed_days(session: Session, reader: PurchaseReader) -> int:
-    """Fill TEMP _recsql_item_day with every day, reading only those that changed; count them."""
-    same = (
-        "o.day IS NOT DISTINCT FROM n.day AND o.fingerprint = n.fingerprint "
-        "AND o.transactions = n.transactions"
-    )
-    session.execute(
-        "CREATE OR REPLACE TEMP TABLE _recsql_changed_day AS "
-        f"SELECT n.day FROM _recsql_day_print AS n ANTI JOIN recsql.days AS o ON {same} UNION "
-        f"SELECT o.day FROM recsql.days AS o ANTI JOIN _recsql_day_print AS n ON {same}"
-    )
-    days = [row[0] for row in session.rows("SELECT c.day FROM _recsql_changed_day AS c ORDER BY 1")]
-    numbers = ", ".join(str(day) for day in days if day is not None)
-    conditions = [f"p.day IN ({numbers})"] if numbers else []
-    if None in days:
-        conditions.append("p.day IS NULL")
-    dated = bool(days) and None not in days
-    purchases = reader.of_days(days[0], days[-1]) if dated else reader.sql
-    read_item_days(session, purchases, " OR ".join(conditions) or "false")
+def _read_changed_item_days(session: Session, days: _ChangedDays) -> None:
+    """Fill TEMP _recsql_item_day with every day, reading only those that changed."""
+    read_item_days(session, days.purchases, days.condition)
     session.execute(
         "INSERT INTO _recsql_item_day SELECT d.day, d.item_id, d.transactions, d.strength "
         "FROM recsql.item_days AS d ANTI JOIN _recsql_changed_day AS c "
         "ON c.day IS NOT DISTINCT FROM d.day"
     )
-    return len(days)
 
 
 def _changed_counts(session: Session, n_items: int, new: History, old: History) -> ItemCounts:
@@ -276,38 +301,41 @@ def _changed_counts(session: Session, n_items: int, new: History, old: History) 
 
 def _change_models(
     session: Session, serving: dict[str, StoredModel], change: _Change
-) -> dict[str, CoPurchase] | None:
+) -> dict[str, tuple[CoPurchase, PairChange]] | None:
     """Change the counted pairs of every incumbent; None when one must be counted again."""
     cap = setting_int(session, "max_group_items", least=2)
     today = change.reader.today
     added = Purchases(change.new, change.item_days, today, cap)
     removed = Purchases(change.old, change.item_days, today, cap)
-    fitted = {}
+    changed = {}
     for task, stored in sorted(serving.items()):
-        model = model_named(stored.algorithm)(**stored.params)
-        if not isinstance(model, CoPurchase):
+        if not issubclass(model_named(stored.algorithm), CoPurchase):
             continue
-        arrays = read_artifact(session, stored.model_id, "pairs")
-        assert arrays is not None  # _why_rebuild looked
-        n_old = len(arrays["ptr"]) - 1
-        model.restore(arrays, n_old)
+        model = read_pairs(session, stored)
         if model.epoch(today) != model.epoch_:
             return None
-        new_code = np.flatnonzero(change.codes < n_old).astype(np.int32)
-        model.change(added, removed, new_code)
-        fitted[task] = model
-    return fitted
+        new_code = np.flatnonzero(change.codes < model.n_items_).astype(np.int32)
+        pair_change = model.change_of(added, removed, new_code)
+        model.change(pair_change, today)
+        changed[task] = (model, pair_change)
+    return changed
 
 
 def _write_change(session: Session, change: _Change) -> None:
     replace_table_by_query(session, "item_codes", "SELECT * FROM _recsql_item_code ORDER BY code")
     session.execute(
-        "DELETE FROM recsql.buyers AS b USING _recsql_gone_buyer AS g "
-        "WHERE g.user_id IS NOT DISTINCT FROM b.user_id "
-        "AND g.basket_id IS NOT DISTINCT FROM b.basket_id"
+        f"DELETE FROM recsql.buyers AS b USING _recsql_changed_buyer AS c WHERE {SAME_BUYER}"
     )
     with session.loaded(_recsql_rows=buyer_table(change.new, change.new_buyers, change.codes)):
         session.execute("INSERT INTO recsql.buyers BY NAME SELECT * FROM _recsql_rows")
+    session.execute(
+        "DELETE FROM recsql.buyer_days AS d USING _recsql_changed_day AS c "
+        "WHERE c.day IS NOT DISTINCT FROM d.day"
+    )
+    session.execute(
+        "INSERT INTO recsql.buyer_days BY NAME SELECT * FROM _recsql_buyer_day "
+        "ORDER BY day, user_id, basket_id"
+    )
     replace_table_by_query(session, "days", "SELECT * FROM _recsql_day_print ORDER BY day")
     replace_table_by_query(
         session, "item_days", "SELECT * FROM _recsql_item_day ORDER BY day, item_id"

@@ -13,7 +13,6 @@ from recsql.database import Session
 from recsql.errors import StateError
 from recsql.models.base import Purchases
 from recsql.models.catalogue import model_named
-from recsql.models.copurchase import CoPurchase
 from recsql.selection.answers import (
     count_items,
     data_fingerprint,
@@ -25,8 +24,8 @@ from recsql.selection.answers import (
 )
 from recsql.selection.candidates import Candidate, candidates_for, compete
 from recsql.selection.evaluate import Split
+from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
-from recsql.store.artifacts import write_artifact
 from recsql.store.models import (
     StoredModel,
     incumbents,
@@ -35,7 +34,13 @@ from recsql.store.models import (
     next_run_number,
     retire,
 )
-from recsql.store.stored import buyer_table, replace_table, replace_table_by_query, write_top_items
+from recsql.store.stored import (
+    DAYS,
+    buyer_table,
+    replace_table,
+    replace_table_by_query,
+    write_top_items,
+)
 from recsql.tasks import TASKS
 
 MOST_EVALUATION_ENTRIES = 5_000_000
@@ -153,7 +158,12 @@ def write_rebuilt(
             session, "item_codes", "SELECT * FROM _recsql_item_code ORDER BY code"
         )
         replace_table(session, "buyers", buyers)
-        replace_table_by_query(session, "days", "SELECT * FROM _recsql_day_print ORDER BY day")
+        replace_table_by_query(
+            session,
+            "buyer_days",
+            "SELECT * FROM _recsql_buyer_day ORDER BY day, user_id, basket_id",
+        )
+        replace_table_by_query(session, "days", DAYS)
         replace_table_by_query(
             session, "item_days", "SELECT * FROM _recsql_item_day ORDER BY day, item_id"
         )
@@ -163,7 +173,7 @@ def write_rebuilt(
             if competition.winner is not None:
                 retire(session, competition.task, kept)
             _write_competition(session, competition, snapshot, seed)
-        write_pairs(session, serving, fitted)
+        kept_pairs = [write_base(session, serving[name], model) for name, model in fitted.items()]
         insert_run(
             session,
             "train" if competitions else "refresh",
@@ -172,20 +182,8 @@ def write_rebuilt(
             {"tasks": sorted(serving), "buyers": len(buyers), "items": snapshot.n_items},
         )
         finish(session)
-
-
-def write_pairs(
-    session: Session, serving: dict[str, StoredModel], fitted: dict[str, CoPurchase]
-) -> None:
-    """Store the counted pairs of each incumbent, for later refreshes."""
-    for name, model in fitted.items():
-        size = 0
-        if model.arrays():
-            size = write_artifact(session, serving[name].model_id, "pairs", model.arrays())
-        session.execute(
-            "UPDATE recsql.models AS m SET size_bytes = ? WHERE m.model_id = ?",
-            [size, serving[name].model_id],
-        )
+    for one in kept_pairs:
+        remember(one)
 
 
 def _compete(

@@ -15,8 +15,22 @@ from recsql.errors import StateError
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def write_artifact(session: Session, model_id: str, name: str, arrays: Mapping[str, Array]) -> int:
-    """Store arrays under a name, replacing older ones; gives the bytes written.
+def artifact_versions(session: Session, model_id: str) -> list[tuple[str, str, int]]:
+    """Give name, SHA-256 and bytes of each artifact of a model, in order of name."""
+    return session.rows(
+        "SELECT a.name, a.sha256, a.size_bytes FROM recsql.artifacts AS a "
+        "WHERE a.model_id = ? ORDER BY a.name",
+        [model_id],
+    )
+
+
+def delete_artifacts(session: Session, model_id: str) -> None:
+    """Delete every artifact of a model."""
+    session.execute("DELETE FROM recsql.artifacts AS a WHERE a.model_id = ?", [model_id])
+
+
+def write_artifact(session: Session, model_id: str, name: str, arrays: Mapping[str, Array]) -> None:
+    """Store arrays under a name that the model does not have yet.
 
     Whole numbers that are not negative are stored in the narrowest type that holds them.
     """
@@ -24,30 +38,24 @@ def write_artifact(session: Session, model_id: str, name: str, arrays: Mapping[s
     np.savez(buffer, **{key: _narrowed(values) for key, values in arrays.items()})  # type: ignore[arg-type]
     content = buffer.getbuffer()
     session.execute(
-        "DELETE FROM recsql.artifacts AS a WHERE a.model_id = ? AND a.name = ?", [model_id, name]
+        "INSERT INTO recsql.artifacts VALUES (?, ?, ?, ?, ?, NULL)",
+        [model_id, name, hashlib.sha256(content).hexdigest(), len(content), content],
     )
-    session.execute(
-        "INSERT INTO recsql.artifacts VALUES (?, ?, ?, ?, NULL)",
-        [model_id, name, hashlib.sha256(content).hexdigest(), content.tobytes()],
-    )
-    return len(content)
 
 
-def read_artifact(session: Session, model_id: str, name: str) -> dict[str, Array] | None:
-    """Read arrays back; None when there are none.
+def read_artifact(session: Session, model_id: str, name: str) -> dict[str, Array]:
+    """Read arrays back.
 
     Raises
     ------
     StateError
-        The bytes do not have the SHA-256 they were stored with.
+        There are none, or the bytes do not have the SHA-256 they were stored with.
     """
     rows = session.rows(
         "SELECT a.sha256, a.bytes FROM recsql.artifacts AS a WHERE a.model_id = ? AND a.name = ?",
         [model_id, name],
     )
-    if not rows:
-        return None
-    sha256, content = rows[0]
+    sha256, content = rows[0] if rows else ("", b"")
     if hashlib.sha256(content).hexdigest() != sha256:
         raise StateError(
             f"The artifact {name} of {model_id} must have SHA-256 {sha256}, got other bytes. "

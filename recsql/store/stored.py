@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+DAYS = (
+    "SELECT d.day, sum(d.transactions)::BIGINT AS transactions, "
+    "(sum(d.fingerprint) % 18446744073709551616)::UBIGINT AS fingerprint "
+    "FROM recsql.buyer_days AS d GROUP BY d.day ORDER BY d.day"
+)
+
 
 @dataclass(frozen=True)
 class StoredNeighbours:

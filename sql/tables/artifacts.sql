@@ -4,6 +4,7 @@ CREATE TABLE IF NOT EXISTS recsql.artifacts (
     model_id VARCHAR NOT NULL,
     name VARCHAR NOT NULL,
     sha256 VARCHAR NOT NULL,
+    size_bytes BIGINT NOT NULL,
     bytes BLOB,
     uri VARCHAR
 );

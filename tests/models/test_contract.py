@@ -13,6 +13,7 @@ from recsql.data.snapshot import ItemDays
 from recsql.errors import NotTrainedError, ParameterError, UnknownNameError
 from recsql.models.base import Purchases, Recommender
 from recsql.models.catalogue import catalogue, model_named, models_for
+from recsql.models.copurchase import PairChange
 from recsql.models.popularity import Popularity
 from recsql.tasks import TASKS
 
@@ -161,7 +162,9 @@ def test_changed_pairs_equal_pairs_counted_from_scratch(
     model.keep_pair_bytes = 10**9
     model.fit(whole.of_buyers(first))
     same_codes = np.arange(N_ITEMS, dtype=np.int32)
-    model.change(whole.of_buyers(~first), whole.of_buyers(gone), same_codes)
+    came, went = whole.of_buyers(~first), whole.of_buyers(gone)
+    change = PairChange.of_arrays(model.change_of(came, went, same_codes).arrays())
+    model.change(change, whole.today)
     expected = model_named(name)(**settings).fit(whole.of_buyers(~gone)).recommend(QUERIES, 8)
     found = model.recommend(QUERIES, 8)
     assert np.array_equal(found.item, expected.item)

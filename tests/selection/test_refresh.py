@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 import recsql
 from recsql.database import Session
+from recsql.selection import kept_pairs
 from recsql.selection.refresh import refresh
 from recsql.selection.train import rebuild
 from recsql.statements.follow import follow
@@ -193,6 +195,34 @@ def test_any_changes_refreshed_equal_everything_counted_again(
         assert refreshed == stored(con)
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("resident", "logged", "artifacts"),
+    [(0, 1e9, 4), (0, 0.0, 1), (4, 1e9, 4)],
+    ids=["changes read back", "written anew each time", "held in memory"],
+)
+def test_pairs_are_the_same_however_they_were_kept(
+    monkeypatch: pytest.MonkeyPatch, resident: int, logged: float, artifacts: int
+) -> None:
+    con, setup = make(SETUPS[0]), SETUPS[0]
+    monkeypatch.setattr(kept_pairs, "MOST_RESIDENT", resident)
+    monkeypatch.setattr(kept_pairs, "MOST_LOGGED", logged)
+    monkeypatch.setattr(kept_pairs, "_RESIDENT", OrderedDict())
+    con.execute("CALL recsql.train()").fetchall()
+    for number in range(3):  # odd items are new, and change the codes of the others
+        insert(con, setup, [(8, item, 300, number, 1, "purchase") for item in (0, 2 * number + 1)])
+        con.execute("DELETE FROM lines WHERE line % 31 = ?", [number])
+        assert refresh(Session(con.cursor()), follow).how == "changed only"
+    counted = con.execute(
+        "SELECT DISTINCT count(*) FROM recsql.artifacts AS a "
+        "JOIN recsql.models AS m ON m.model_id = a.model_id AND m.status = 'incumbent' "
+        "GROUP BY a.model_id"
+    ).fetchall()
+    assert counted == [(artifacts,)]
+    refreshed = stored(con)
+    rebuild(Session(con.cursor()), "compared", follow)
+    assert refreshed == stored(con)
 
 
 # What a refresh says and keeps
