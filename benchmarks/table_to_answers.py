@@ -99,7 +99,7 @@ def phases() -> Any:
         "neighbours_of",
         "write_scores",
         "write_top_items",
-        "write_pairs",
+        "write_base",
         "replace_table",
     )
     originals = {name: getattr(training, name) for name in names}

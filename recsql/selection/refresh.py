@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = np.ndarray[Any, np.dtype[Any]]
+USERS = "SELECT t.users_fingerprint FROM recsql.totals AS t"
 SAME_ROWS = "o.fingerprint = n.fingerprint AND o.transactions = n.transactions"
 SAME_BUYER = (
     "c.user_id IS NOT DISTINCT FROM b.user_id AND c.basket_id IS NOT DISTINCT FROM b.basket_id"
@@ -81,8 +82,12 @@ class _Change:
     changed_days: int
 
 
-def refresh(session: Session, finish: Callable[[Session], None]) -> Refreshed:
+def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
     """Refresh every stored answer.
+
+    Parameters
+    ----------
+    finish : called inside the writing transaction, with ``users=False`` if no attribute changed
 
     Raises
     ------
@@ -114,6 +119,7 @@ def refresh(session: Session, finish: Callable[[Session], None]) -> Refreshed:
     models = {task: model for task, (model, _) in changed.items()}
     lists = neighbours_of(session, models, change.available)
     with session.transaction():
+        users_before = session.value(USERS)
         _write_change(session, change)
         write_scores(session, change, change.counts)
         write_top_items(session, change.item_ids, lists)
@@ -130,7 +136,7 @@ def refresh(session: Session, finish: Callable[[Session], None]) -> Refreshed:
             time.perf_counter() - started,
             {"changed_buyers": done.changed_buyers, "changed_days": done.changed_days},
         )
-        finish(session)
+        finish(session, users=session.value(USERS) != users_before)
     for one in kept_pairs:
         remember(one)
     return done

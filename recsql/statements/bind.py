@@ -111,7 +111,7 @@ def _bind(call: Call, source: str, arguments: dict[str, Any]) -> Rows:
         described = describe_binding(session, binding)
         if source == "interactions" and changed:
             reset_stored(session)
-        follow(session, users_readable=users_readable)
+        follow(session, users=users_readable)
     rows: list[tuple[Any, ...]] = [(*row, "") for row in described]
     notes = list(binding.notes)
     if trained and changed:

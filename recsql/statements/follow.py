@@ -8,12 +8,12 @@ from recsql.functions import write_macros
 from recsql.insights.features import build_user_features
 
 
-def follow(session: Session, *, users_readable: bool = True) -> None:
+def follow(session: Session, *, users: bool = True) -> None:
     """Bring the user inverted index and the macros up to date.
 
-    Where the table behind the users is gone (``users_readable`` false) the index stays as it was:
-    that must not keep anyone from binding something else.
+    The index stays as it was where ``users`` is false: because no attribute changed, or because
+    the table behind them is gone, which must not keep anyone from binding something else.
     """
-    if users_readable and is_bound(session, "users"):
+    if users and is_bound(session, "users"):
         build_user_features(session)
     write_macros(session)
