@@ -172,7 +172,8 @@ def _is_current(session: Session, prefix: str | None, read_only: bool) -> bool:
 
 
 def _prepare(session: Session, prefix: str | None) -> None:
-    if not schema_exists(session):
+    is_new = not schema_exists(session)
+    if is_new:
         check_free(session)
         check_collisions(session, prefix or "")
         # Not in the transaction: DuckDB 1.5 cannot commit tables of a schema that is as new as they
@@ -184,7 +185,8 @@ def _prepare(session: Session, prefix: str | None) -> None:
             drop_macros(session)
             session.execute("DELETE FROM recsql.functions")
             session.execute("UPDATE recsql.meta SET prefix = ?", [prefix])
-        check_collisions(session, stored_prefix(session))
+        if not is_new:
+            check_collisions(session, stored_prefix(session))
         write_macros(session)
 
 
