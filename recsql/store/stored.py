@@ -46,11 +46,9 @@ def replace_table(session: Session, name: str, rows: pa.Table) -> None:
 
 
 def replace_table_by_query(session: Session, name: str, query: str) -> None:
-    """Replace a stored table by the rows of a query."""
-    session.execute("CREATE OR REPLACE TEMP TABLE _recsql_rows AS " + query)
+    """Replace a stored table by the rows of a query, which does not read that table."""
     session.execute(fill(body(sql_text("stored", name)), id_types(session)))
-    session.execute(f"INSERT INTO recsql.{name} BY NAME SELECT * FROM _recsql_rows")
-    session.execute("DROP TABLE _recsql_rows")
+    session.execute(f"INSERT INTO recsql.{name} BY NAME {query}")
 
 
 def write_top_items(
