@@ -142,6 +142,29 @@ def test_a_read_only_database_answers(trained_file: Path) -> None:
     con.close()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "recommend_related('i01')",
+        "recommend_cart(['i01', 'i02'])",
+        "popular(days := NULL)",
+        "trending()",
+        "explain(1, 'i01')",
+        "recsql.leaderboard",
+        "recsql.validate()",
+    ],
+)
+def test_every_function_answers_read_only_as_it_does_for_writing(
+    trained_file: Path, call: str
+) -> None:
+    con = recsql.connect(str(trained_file))
+    expected = con.execute(f"FROM {call}").fetchall()
+    con.close()
+    con = recsql.connect(str(trained_file), read_only=True)
+    assert con.execute(f"FROM {call}").fetchall() == expected != []
+    con.close()
+
+
 def test_a_read_only_database_without_state_is_refused_with_the_remedy(tmp_path: Path) -> None:
     path = str(tmp_path / "a.duckdb")
     duckdb.connect(path).close()
@@ -434,6 +457,62 @@ def test_uninstall_of_a_database_without_recsql_does_nothing() -> None:
     recsql.uninstall(con)
     assert catalog(con) == before
     con.close()
+
+
+def test_uninstall_refuses_the_state_of_a_newer_recsql(trained: Con) -> None:
+    trained.execute("UPDATE recsql.meta SET schema_version = 99, recsql_version = '9.9'")
+    before = catalog(trained)
+    with pytest.raises(recsql.StateError, match=r"got 99, written by recsql 9\.9\. Upgrade: pip"):
+        recsql.uninstall(trained)
+    assert catalog(trained) == before
+
+
+def test_uninstall_refuses_to_take_a_table_of_the_user_with_it(trained: Con) -> None:
+    trained.execute("CREATE TABLE recsql.mine AS SELECT 1 AS a")
+    with pytest.raises(
+        recsql.StateError,
+        match=r"^The schema recsql must hold nothing of yours to be removed, got mine\. Move it to "
+        r"another schema or DROP it, and uninstall again\.$",
+    ):
+        recsql.uninstall(trained)
+    assert trained.execute("FROM recsql.mine").fetchall() == [(1,)]
+    assert bundle(trained) != []
+    trained.execute("DROP TABLE recsql.mine")
+    recsql.uninstall(trained)
+
+
+def test_uninstall_in_a_file_renamed_to_recsql_is_refused_until_it_has_another_name(
+    trained_file: Path,
+) -> None:
+    renamed = trained_file.rename(trained_file.parent / "recsql.duckdb")
+    con = duckdb.connect(str(renamed))
+    with pytest.raises(recsql.StateError, match="must not be called recsql, got the file recsql"):
+        recsql.uninstall(con)
+    con.close()
+    con = duckdb.connect(str(renamed.rename(trained_file)))
+    assert bundle(con) != []
+    recsql.uninstall(con)
+    con.close()
+
+
+def test_uninstall_beside_an_attached_database_called_recsql_is_refused(
+    trained: Con, tmp_path: Path
+) -> None:
+    trained.execute(f"ATTACH '{tmp_path / 'other.duckdb'}' AS recsql")
+    with pytest.raises(recsql.StateError, match="No attached database must be called recsql"):
+        recsql.uninstall(trained)
+    trained.execute("DETACH recsql")
+    recsql.uninstall(trained)
+
+
+def test_uninstall_inside_a_transaction_loses_no_row_of_it(trained: Con) -> None:
+    (before,) = trained.execute("SELECT count(*) FROM orders").fetchall()[0]
+    trained.execute("BEGIN")
+    trained.execute("INSERT INTO orders SELECT * FROM orders LIMIT 2")
+    recsql.uninstall(trained)
+    trained.execute("COMMIT")
+    assert trained.execute("SELECT count(*) FROM orders").fetchall() == [(before + 2,)]
+    assert "recsql" not in {row[1] for row in catalog(trained)}
 
 
 # Threads
