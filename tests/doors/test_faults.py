@@ -336,6 +336,32 @@ def test_a_shop_of_hardly_anything_is_trained_answered_and_refreshed(
     assert con.execute("SELECT count(*) FROM recommend_bundle('a')").fetchall() == [(0,)]
 
 
+@pytest.mark.parametrize(
+    "column", ["user_id", "ts", "event", "quantity", "value", "rating", "basket_id", "session_id"]
+)
+def test_a_bound_column_of_nothing_but_null_counts_as_one_that_is_not_bound(
+    con: Con, column: str
+) -> None:
+    kinds = {"ts": "DATE", "quantity": "INTEGER", "value": "DOUBLE", "rating": "DOUBLE"}
+    con.execute(
+        f"CREATE TABLE t AS SELECT ['a', 'b'][1 + r % 2] AS sku, r // 2 AS basket, r % 3 AS who, "
+        f"NULL::{kinds.get(column, 'VARCHAR')} AS missing FROM range(12) AS n(r)"
+    )
+    found = []
+    for extra in ({}, {column: "missing"}):
+        arguments = {"user_id": "who", "basket_id": "basket"} | dict.fromkeys([column]) | extra
+        recsql.bind_interactions(con, "t", item_id="sku", **arguments)
+        con.execute("CALL recsql.train()").fetchall()
+        con.execute("INSERT INTO t BY NAME SELECT 'a' AS sku, 1 AS who, 100 AS basket")
+        assert con.execute("CALL recsql.refresh()").fetchall() != []
+        con.execute("DELETE FROM t WHERE basket = 100")
+        con.execute("CALL recsql.refresh()").fetchall()
+        calls = ("recommend_bundle('a')", "recommend_related('a')", "popular(days := NULL)")
+        found.append([con.execute(f"FROM {call}").fetchall() for call in calls])
+    assert found[0] == found[1]
+    assert [row[1:4:2] for row in found[0][2]] == [("a", 6), ("b", 6)]
+
+
 def test_customers_and_items_may_share_ids_and_names_with_anything(con: Con) -> None:
     ids = [
         "",

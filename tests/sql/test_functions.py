@@ -314,6 +314,16 @@ def test_k_below_one_is_an_error_in_the_other_functions(shop, call, k):
         rows_of(shop, f"FROM {call.format(k)}")
 
 
+@pytest.mark.parametrize(
+    ("call", "rows"),
+    [("recommend_cart(['a', 'b'], k := {})", 2), ("popular(k := {})", 3), ("trending(k := {})", 4)],
+)
+def test_k_above_the_stored_depth_gives_all_there_is_in_the_other_functions(shop, call, rows):
+    fill_for_lateral(shop)
+    for k in (51, 2**62):
+        assert len(rows_of(shop, f"FROM {call.format(k)}")) == rows
+
+
 VARCHAR_IDS = ["it's", '"quoted"', "😀", "x" * 1000, "", " ", "Ä", "a;b", "NULL", "Case", "case"]
 UUIDS = [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1), uuid.UUID(int=7)]
 IDS = {
