@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -520,9 +522,16 @@ def test_uninstall_inside_a_transaction_loses_no_row_of_it(trained: Con) -> None
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_threads_that_register_at_once_all_succeed_with_one_key(
-    tmp_path: Path, attempt: int
+    tmp_path: Path, attempt: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "a.duckdb")
+
+    def slow_key() -> str:
+        time.sleep(0.05)  # time for the others to want a key as well
+        return uuid.uuid4().hex
+
+    monkeypatch.setattr("recsql.functions.new_key", slow_key)
+    before = set(instances._INSTANCES)
     first = duckdb.connect(path)
     shop.fill(first, baskets=60)
 
@@ -533,6 +542,7 @@ def test_threads_that_register_at_once_all_succeed_with_one_key(
     keys = in_threads(register, 8)
     assert [key for key in keys if not isinstance(key, str)] == []
     assert len(set(keys)) == 1
+    assert set(instances._INSTANCES) - before == set(keys)
     shop.bind(first)
     assert first.execute("CALL recsql.train(task := 'popular')").fetchall() != []
     first.close()
