@@ -743,6 +743,17 @@ def test_a_call_that_cannot_see_uncommitted_rows_is_refused_in_python_and_loses_
     assert recsql.refresh(trained).rows[0][0] == "changed only"
 
 
+def test_an_uncommitted_change_of_rows_is_not_read_and_not_lost(trained: Con) -> None:
+    before = shop.stored(trained)
+    trained.execute("BEGIN")
+    trained.execute("UPDATE orders SET sku = 'new' WHERE sku = 'i01'")
+    trained.execute("CALL recsql.refresh()").fetchall()
+    assert shop.stored(trained) == before
+    trained.execute("COMMIT")
+    assert trained.execute("CALL recsql.refresh()").fetchall()[0][0] == "changed only"
+    assert bundle(trained, "new") != []
+
+
 def test_rows_that_others_commit_meanwhile_do_not_stop_a_call(trained_file: Path) -> None:
     con = recsql.connect(str(trained_file))
     other = duckdb.connect(str(trained_file))

@@ -331,6 +331,13 @@ def test_a_shop_of_hardly_anything_is_trained_answered_and_refreshed(
     for function in ("recommend_bundle", "recommend_related"):
         found = con.execute(f"FROM {function}('{rows[0][1]}')").fetchall()
         assert {row[1] for row in found} <= ids
+    recsql.bind_users(con, "t", user_id="customer", attributes=["basket"])
+    for call in ("recommend_cart([$1])", "reference_customers(2, $1)", "explain(1, $1)"):
+        con.execute(f"FROM {call}", [rows[0][1]]).fetchall()
+    assert {row[1] for row in con.execute("FROM trending()").fetchall()} <= ids
+    for score in ("product_transaction_score", "product_choice_score", "impact_score"):
+        finite = f"SELECT coalesce(isfinite({score}(t.sku)), t.customer IS NULL) FROM t"
+        assert set(con.execute(finite).fetchall()) == {(True,)}
     con.execute("DELETE FROM t WHERE sku <> 'a'")
     assert con.execute("CALL recsql.refresh()").fetchall() != []
     assert con.execute("SELECT count(*) FROM recommend_bundle('a')").fetchall() == [(0,)]
