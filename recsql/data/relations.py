@@ -55,12 +55,23 @@ def find_relation(
             f"DataFrame {name!r}, which only its own session can see. "
             f"CREATE TABLE … AS FROM {name}, and bind that."
         )
-    names = [table for database, home, table in known if database == catalog and home != "recsql"]
+    names = [
+        _short_name(found, catalog, schemas)
+        for found in known
+        if found[0] not in ("system", "temp") and found[1] != "recsql"
+    ]
     raise BindError(
         f"The source must be a committed table or view, got {name!r}, which does not exist "
         f"(TEMP tables and DataFrames are not visible here: CREATE TABLE … AS FROM them; "
         f"nor is what is not committed: COMMIT first).{did_you_mean(name, names)}"
     )
+
+
+def _short_name(found: tuple[str, str, str], catalog: str, schemas: list[str]) -> str:
+    database, home, table = found
+    if database != catalog:
+        return f"{database}.{table}" if home == "main" else ".".join(found)
+    return table if home in schemas else f"{home}.{table}"
 
 
 def _hidden(name: str) -> BindError:

@@ -406,7 +406,26 @@ def test_an_unknown_table_names_the_nearest(orders: Con) -> None:
     assert message.startswith(
         "The source must be a committed table or view, got 'order_s', which does not exist"
     )
-    assert message.endswith("Did you mean 'orders'?")
+    assert " Did you mean 'orders'" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [
+        ("customers", "crm.customers"),
+        ("crm.customer", "crm.customers"),
+        ("Invoice", "warehouse.invoices"),
+        ("warehouse.invoice", "warehouse.invoices"),
+    ],
+)
+def test_a_table_elsewhere_is_offered_by_a_name_that_works(
+    con: Con, tmp_path: Path, name: str, offered: str
+) -> None:
+    con.execute("CREATE SCHEMA crm; CREATE TABLE crm.customers AS SELECT 'from crm' AS sku")
+    con.execute(f"ATTACH '{tmp_path / 'other.duckdb'}' AS warehouse")
+    con.execute("CREATE TABLE warehouse.invoices AS SELECT 'attached' AS sku")
+    assert refusal(con, name, item_id="sku").endswith(f"Did you mean {offered!r}?")
+    assert items_of(con, offered) != []
 
 
 def test_a_temp_table_is_refused_by_its_name(orders: Con) -> None:
