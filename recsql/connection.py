@@ -22,6 +22,8 @@ from recsql.functions import (
 from recsql.serving.instances import join, writer_lock
 from recsql.store.schema import (
     check_free,
+    check_not_newer,
+    check_removable,
     check_version,
     is_old,
     prepare,
@@ -49,10 +51,31 @@ def connect(
         The file is called ``recsql.duckdb``, is locked by another process, or holds the state
         of a newer recsql.
     """
+    check_file_name(path)
+    con = open_plain(path, **duckdb_options)
+    try:
+        return _register(con, None, duckdb_options)
+    except BaseException:
+        con.close()
+        raise
+
+
+def check_file_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a file whose database would be called ``recsql``."""
     if os.path.basename(path).split(".")[0].lower() == "recsql":
         raise _bad_name(os.path.basename(path))
+
+
+def open_plain(path: str | os.PathLike[str], **duckdb_options: Any) -> duckdb.DuckDBPyConnection:
+    """Open a database as it is, without recsql registered.
+
+    Raises
+    ------
+    StateError
+        The file is locked by another process.
+    """
     try:
-        con = duckdb.connect(str(path), **duckdb_options)
+        return duckdb.connect(str(path), **duckdb_options)
     except duckdb.IOException as error:
         if "Could not set lock" not in str(error):
             raise
@@ -60,11 +83,6 @@ def connect(
             f"The database {path} must not be in use by another process, got: "
             f"{str(error).splitlines()[0]} Close it there, or open a copy of the file."
         ) from error
-    try:
-        return _register(con, None, duckdb_options)
-    except BaseException:
-        con.close()
-        raise
 
 
 def register(
@@ -93,11 +111,15 @@ def uninstall(con: duckdb.DuckDBPyConnection) -> None:
     Raises
     ------
     StateError
-        The database is read-only.
+        The database is read-only, its state is newer than this recsql, the schema ``recsql`` holds
+        something of the user's, or a database is called ``recsql``.
     """
     session = Session(con.cursor())
     if not schema_exists(session):
         return
+    _check_name(session)
+    check_not_newer(session)
+    check_removable(session)
     if is_read_only(session):
         raise StateError(
             "The database must be open for writing to uninstall, got a read-only one. "

@@ -14,7 +14,7 @@ import duckdb
 import typer
 from typer.core import TyperGroup
 
-from recsql.connection import connect
+from recsql.connection import check_file_name, connect
 from recsql.database import Session
 from recsql.errors import NotBoundError, ParameterError, RecsqlError
 from recsql.store.schema import schema_exists
@@ -66,10 +66,13 @@ def open_database(path: Path, *, read_only: bool = False) -> Iterator[duckdb.Duc
     ------
     ParameterError
         There is no such file; the nearest names of the folder are offered.
+    StateError
+        The file is called ``recsql.duckdb``.
     NotBoundError
         It is only read, and holds nothing of recsql yet.
     """
     check_exists(path)
+    check_file_name(path)
     if read_only and not _is_prepared(path):
         raise NotBoundError(
             f"The orders in {path} must be bound first. "

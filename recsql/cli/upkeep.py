@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import duckdb
 import typer
 
 from recsql.cli.output import print_json, print_table
 from recsql.cli.shared import DatabaseArgument, JsonOption, check_exists
+from recsql.connection import open_plain
 from recsql.connection import uninstall as remove_recsql
 from recsql.database import Session
 from recsql.store.schema import schema_exists
@@ -67,7 +67,7 @@ def uninstall(
         if as_json or not sys.stdin.isatty():
             raise typer.BadParameter("Pass --yes: there is no terminal to ask on.")
         typer.confirm(f"Remove all models and stored answers from {database}?", abort=True)
-    with duckdb.connect(str(database)) as con:
+    with open_plain(database) as con:
         there = schema_exists(Session(con.cursor()))
         remove_recsql(con)
     if as_json:

@@ -41,22 +41,43 @@ def find_relation(
     )
     schemas = [schema] if schema else []
     schemas += [other for other in ("main",) if other not in schemas]
+    is_temporary = any(name.strip('"').lower() == other.lower() for other in temporary)
     for parts in _readings(name):
         for wanted in _candidates(parts, catalog, schemas):
             for found in known:
                 if [part.lower() for part in found] == [part.lower() for part in wanted]:
+                    if is_temporary:
+                        raise _hidden(name)
                     return _describe(session, found, catalog)
-    if any(name.strip('"').lower() == other.lower() for other in temporary):
+    if is_temporary:
         raise BindError(
             f"The source must be a committed table or view, got the TEMP table or registered "
             f"DataFrame {name!r}, which only its own session can see. "
             f"CREATE TABLE … AS FROM {name}, and bind that."
         )
-    names = [table for database, home, table in known if database == catalog and home != "recsql"]
+    names = [
+        _short_name(found, catalog, schemas)
+        for found in known
+        if found[0] not in ("system", "temp") and found[1] != "recsql"
+    ]
     raise BindError(
         f"The source must be a committed table or view, got {name!r}, which does not exist "
-        f"(TEMP tables and DataFrames are not visible here: CREATE TABLE … AS FROM them)."
-        f"{did_you_mean(name, names)}"
+        f"(TEMP tables and DataFrames are not visible here: CREATE TABLE … AS FROM them; "
+        f"nor is what is not committed: COMMIT first).{did_you_mean(name, names)}"
+    )
+
+
+def _short_name(found: tuple[str, str, str], catalog: str, schemas: list[str]) -> str:
+    database, home, table = found
+    if database != catalog:
+        return f"{database}.{table}" if home == "main" else ".".join(found)
+    return table if home in schemas else f"{home}.{table}"
+
+
+def _hidden(name: str) -> BindError:
+    return BindError(
+        f"The source must be a committed table or view, got {name!r}, which a TEMP table or "
+        "registered DataFrame of the same name hides. Give that another name, and bind again."
     )
 
 

@@ -62,18 +62,36 @@ def check_free(session: Session) -> None:
     )
     if not there:
         return
-    found = session.rows(
+    found = _contents(session)
+    if found:
+        raise StateError(
+            f"The schema recsql must be free, got one of yours with {found[0]}. "
+            "Rename it: CREATE SCHEMA another, and move what is in it."
+        )
+
+
+def check_removable(session: Session) -> None:
+    """Refuse to remove the schema while something of the user's is in it."""
+    ours = {*VIEWS, *(name for room in ("tables", "stored", "reports") for name in sql_names(room))}
+    ours |= {row[0] for row in session.rows("SELECT f.name FROM recsql.functions AS f")}
+    strangers = [name for name in _contents(session) if name not in ours]
+    if strangers:
+        raise StateError(
+            f"The schema recsql must hold nothing of yours to be removed, got {strangers[0]}. "
+            "Move it to another schema or DROP it, and uninstall again."
+        )
+
+
+def _contents(session: Session) -> list[str]:
+    """Give the names of all tables, views and macros in the schema, in order."""
+    rows = session.rows(
         "SELECT e.name FROM (SELECT t.table_name AS name, t.schema_name, t.database_name "
         "FROM duckdb_tables() AS t UNION ALL SELECT v.view_name, v.schema_name, v.database_name "
         "FROM duckdb_views() AS v UNION ALL SELECT f.function_name, f.schema_name, "
         "f.database_name FROM duckdb_functions() AS f) AS e WHERE lower(e.schema_name) = 'recsql' "
         "AND e.database_name = current_database() ORDER BY e.name"
     )
-    if found:
-        raise StateError(
-            f"The schema recsql must be free, got one of yours with {found[0][0]}. "
-            "Rename it: CREATE SCHEMA another, and move what is in it."
-        )
+    return [name for (name,) in rows]
 
 
 def is_old(session: Session) -> bool:
@@ -91,12 +109,19 @@ def check_version(session: Session) -> None:
             f"The table recsql.meta must have one row, got {len(rows)}. Restore it from a backup, "
             "or DROP SCHEMA recsql CASCADE and begin anew: your own tables are not in it."
         )
-    version, writer = rows[0]
-    if version > SCHEMA_VERSION:
-        raise StateError(
-            f"The state must have schema version {SCHEMA_VERSION} or older, got {version}, written "
-            f"by recsql {writer}. Upgrade: pip install -U duckdb-recsql."
-        )
+    check_not_newer(session)
+
+
+def check_not_newer(session: Session) -> None:
+    """Refuse a state that a newer recsql wrote."""
+    for version, writer in session.rows(
+        "SELECT m.schema_version, m.recsql_version FROM recsql.meta AS m"
+    ):
+        if version > SCHEMA_VERSION:
+            raise StateError(
+                f"The state must have schema version {SCHEMA_VERSION} or older, got {version}, "
+                f"written by recsql {writer}. Upgrade: pip install -U duckdb-recsql."
+            )
 
 
 def stored_prefix(session: Session) -> str:

@@ -20,139 +20,146 @@
 CREATE OR REPLACE MACRO {{prefix}}explain(user_id, item_id) AS TABLE
 SELECT
     row_number() OVER (
-        ORDER BY answer._contribution DESC, answer._kind, answer._key NULLS FIRST
+        ORDER BY answer._our_contribution DESC, answer._our_kind, answer._our_key NULLS FIRST
     ) AS rank,
-    answer._kind AS kind,
-    answer._detail AS detail,
-    answer._contribution AS contribution
+    answer._our_kind AS kind,
+    answer._our_detail AS detail,
+    answer._our_contribution AS contribution
 FROM (
-    WITH item AS (
+    WITH _our_item AS (
         SELECT
-            s.item_id AS _id,
-            s.transactions AS _transactions,
-            s.users AS _users,
-            s.baskets AS _baskets,
-            s.trend_z AS _trend_z,
-            s.trend_rank AS _trend_rank
+            s.item_id AS _our_id,
+            s.transactions AS _our_transactions,
+            s.users AS _our_users,
+            s.baskets AS _our_baskets,
+            s.trend_z AS _our_trend_z,
+            s.trend_rank AS _our_trend_rank
         FROM recsql.item_scores AS s
     ),
     asked AS (
-        SELECT item.* FROM item WHERE item._id = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
+        SELECT _our_item.*
+        FROM _our_item
+        WHERE _our_item._our_id = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
     ),
     bought AS (
-        SELECT DISTINCT line._item
+        SELECT DISTINCT _our_line._our_item
         FROM (
             SELECT
-                i.user_id AS _user,
-                i.item_id AS _item,
-                i.event AS _event,
-                i.quantity AS _quantity,
-                {{bought_at}} AS _bought_at
+                i.user_id AS _our_user,
+                i.item_id AS _our_item,
+                i.event AS _our_event,
+                i.quantity AS _our_quantity,
+                {{bought_at}} AS _our_bought_at
             FROM recsql.interactions AS i
-        ) AS line
-        WHERE line._user = TRY_CAST(user_id::VARCHAR AS {{user_id_type}})
-            AND coalesce(line._quantity, 1) > 0
-            AND coalesce(line._event, '') NOT IN (
+        ) AS _our_line
+        WHERE _our_line._our_user = TRY_CAST(user_id::VARCHAR AS {{user_id_type}})
+            AND coalesce(_our_line._our_quantity, 1) > 0
+            AND coalesce(_our_line._our_event, '') NOT IN (
                 SELECT w.event FROM recsql.event_weights AS w WHERE w.weight <= 0
             )
-            AND NOT coalesce(line._bought_at > (
+            AND NOT coalesce(_our_line._our_bought_at > (
                 SELECT TRY_CAST(s.value AS TIMESTAMP) FROM recsql.settings AS s WHERE s.name = 'now'
             ), false)
     ),
     matched AS (
         SELECT
-            stored._task,
-            stored._key,
-            stored._other,
-            stored._score,
-            stored._support,
-            sum(CASE stored._rank WHEN 1 THEN 1 ELSE 0 END)
-                OVER (PARTITION BY stored._task) AS _n_known
+            stored._our_task,
+            stored._our_key,
+            stored._our_other,
+            stored._our_score,
+            stored._our_support,
+            sum(CASE stored._our_rank WHEN 1 THEN 1 ELSE 0 END)
+                OVER (PARTITION BY stored._our_task) AS _our_n_known
         FROM bought
         JOIN (
             SELECT
-                t.task AS _task,
-                t.item_id AS _key,
-                t.rank AS _rank,
-                t.other_item_id AS _other,
-                t.score AS _score,
-                t.support AS _support
+                t.task AS _our_task,
+                t.item_id AS _our_key,
+                t.rank AS _our_rank,
+                t.other_item_id AS _our_other,
+                t.score AS _our_score,
+                t.support AS _our_support
             FROM recsql.top_items AS t
-        ) AS stored ON stored._key = bought._item
-        WHERE stored._task IN ('bundle', 'related')
+        ) AS stored ON stored._our_key = bought._our_item
+        WHERE stored._our_task IN ('bundle', 'related')
     ),
     together AS (
         SELECT
-            matched._task,
-            matched._key,
-            matched._support,
-            matched._score / matched._n_known AS _contribution,
-            CASE matched._task WHEN 'bundle' THEN one._baskets ELSE one._users END AS _with_key,
-            CASE matched._task WHEN 'bundle' THEN asked._baskets ELSE asked._users END AS _with_item
+            matched._our_task,
+            matched._our_key,
+            matched._our_support,
+            matched._our_score / matched._our_n_known AS _our_contribution,
+            CASE matched._our_task WHEN 'bundle' THEN one._our_baskets ELSE one._our_users END
+                AS _our_with_key,
+            CASE matched._our_task WHEN 'bundle' THEN asked._our_baskets ELSE asked._our_users END
+                AS _our_with_item
         FROM matched
-        JOIN asked ON asked._id = matched._other
-        JOIN item AS one ON one._id = matched._key
+        JOIN asked ON asked._our_id = matched._our_other
+        JOIN _our_item AS one ON one._our_id = matched._our_key
     ),
     named AS (
         SELECT
-            wanted._id,
+            wanted._our_id,
             coalesce(
-                min(titled._title) || ' (' || wanted._id::VARCHAR || ')', wanted._id::VARCHAR
-            ) AS _name
+                min(titled._our_title) || ' (' || wanted._our_id::VARCHAR || ')',
+                wanted._our_id::VARCHAR
+            ) AS _our_name
         FROM (
-            SELECT together._key AS _id FROM together UNION SELECT asked._id FROM asked
+            SELECT together._our_key AS _our_id FROM together UNION SELECT asked._our_id FROM asked
         ) AS wanted
         LEFT JOIN (
-            SELECT TRY_CAST(v.item_id::VARCHAR AS {{item_id_type}}) AS _id, v.title AS _title
+            SELECT
+                TRY_CAST(v.item_id::VARCHAR AS {{item_id_type}}) AS _our_id,
+                v.title AS _our_title
             FROM recsql.items AS v
-        ) AS titled ON titled._id = wanted._id
-        GROUP BY wanted._id
+        ) AS titled ON titled._our_id = wanted._our_id
+        GROUP BY wanted._our_id
     )
     SELECT
-        together._task AS _kind,
-        together._key AS _key,
+        together._our_task AS _our_kind,
+        together._our_key AS _our_key,
         format(
-            CASE together._task
+            CASE together._our_task
                 WHEN 'bundle'
                     THEN '{} was bought: {:,} of its {:,} baskets also held {}, which was in {:,}.'
                 ELSE '{} was bought: {:,} of its {:,} customers also bought {}, which {:,} bought.'
             END,
-            key_name._name,
-            together._support,
-            together._with_key,
-            item_name._name,
-            together._with_item
-        ) AS _detail,
-        together._contribution AS _contribution
+            key_name._our_name,
+            together._our_support,
+            together._our_with_key,
+            item_name._our_name,
+            together._our_with_item
+        ) AS _our_detail,
+        together._our_contribution AS _our_contribution
     FROM together
-    JOIN named AS key_name ON key_name._id = together._key
+    JOIN named AS key_name ON key_name._our_id = together._our_key
     CROSS JOIN asked
-    JOIN named AS item_name ON item_name._id = asked._id
+    JOIN named AS item_name ON item_name._our_id = asked._our_id
     UNION ALL
     SELECT
         'popular',
         NULL,
         format(
             '{} was bought {:,} times, in {:,} baskets and by {:,} customers.',
-            item_name._name, asked._transactions, asked._baskets, asked._users
+            item_name._our_name, asked._our_transactions, asked._our_baskets, asked._our_users
         ),
         0
     FROM asked
-    JOIN named AS item_name ON item_name._id = asked._id
+    JOIN named AS item_name ON item_name._our_id = asked._our_id
     UNION ALL
     SELECT
         'trending',
         NULL,
         format(
             'Sales of {} are {:.1f} standard deviations {} their own mean: rank {:,} by trend.',
-            item_name._name,
-            abs(asked._trend_z),
-            CASE WHEN asked._trend_z < 0 THEN 'below' ELSE 'above' END,
-            asked._trend_rank
+            item_name._our_name,
+            abs(asked._our_trend_z),
+            CASE WHEN asked._our_trend_z < 0 THEN 'below' ELSE 'above' END,
+            asked._our_trend_rank
         ),
         0
     FROM asked
-    JOIN named AS item_name ON item_name._id = asked._id
-    WHERE asked._trend_rank IS NOT NULL
+    JOIN named AS item_name ON item_name._our_id = asked._our_id
+    WHERE asked._our_trend_rank IS NOT NULL
 ) AS answer
 ORDER BY rank;

@@ -17,38 +17,42 @@
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (popular)
 CREATE OR REPLACE MACRO {{prefix}}popular(k := 10, days := {{popular_days}}) AS TABLE
 SELECT
-    answer._rank AS rank,
-    answer._item AS item_id,
-    answer._score AS score,
-    answer._transactions AS transactions
+    answer._our_rank AS rank,
+    answer._our_item AS item_id,
+    answer._our_score AS score,
+    answer._our_transactions AS transactions
 FROM (
     SELECT
-        row_number() OVER (ORDER BY counted._score DESC, counted._item) AS _rank,
-        counted._item,
-        counted._score,
-        counted._transactions
+        row_number() OVER (ORDER BY _our_counted._our_score DESC, _our_counted._our_item)
+            AS _our_rank,
+        _our_counted._our_item,
+        _our_counted._our_score,
+        _our_counted._our_transactions
     FROM (
         SELECT
-            stored._item,
-            sum(stored._strength)::DOUBLE AS _score,
-            sum(stored._transactions)::BIGINT AS _transactions
+            _our_stored._our_item,
+            sum(_our_stored._our_strength)::DOUBLE AS _our_score,
+            sum(_our_stored._our_transactions)::BIGINT AS _our_transactions
         FROM (
             SELECT
-                d.day AS _day,
-                d.item_id AS _item,
-                d.strength AS _strength,
-                d.transactions AS _transactions
+                d.day AS _our_day,
+                d.item_id AS _our_item,
+                d.strength AS _our_strength,
+                d.transactions AS _our_transactions
             FROM recsql.item_days AS d
-        ) AS stored
-        JOIN (SELECT t.today AS _today FROM recsql.totals AS t) AS present
+        ) AS _our_stored
+        JOIN (SELECT t.today AS _our_today FROM recsql.totals AS t) AS _our_present
             ON days IS NULL
-            OR (stored._day > present._today - days AND stored._day <= present._today)
+            OR (
+                _our_stored._our_day > _our_present._our_today - days
+                AND _our_stored._our_day <= _our_present._our_today
+            )
         JOIN (
-            SELECT s.item_id AS _item FROM recsql.item_scores AS s WHERE s.available
-        ) AS offered ON offered._item = stored._item
-        GROUP BY stored._item
-    ) AS counted
-    QUALIFY _rank <= k
+            SELECT s.item_id AS _our_item FROM recsql.item_scores AS s WHERE s.available
+        ) AS offered ON offered._our_item = _our_stored._our_item
+        GROUP BY _our_stored._our_item
+    ) AS _our_counted
+    QUALIFY _our_rank <= k
     UNION ALL
     SELECT NULL, NULL, NULL, NULL
     WHERE CASE
@@ -64,4 +68,4 @@ FROM (
         ELSE false
     END
 ) AS answer
-ORDER BY answer._rank;
+ORDER BY answer._our_rank;

@@ -16,17 +16,22 @@
 --          (transaction co-purchase matrix)
 CREATE OR REPLACE MACRO {{prefix}}recommend_bundle(item_id, k := 10) AS TABLE
 SELECT
-    answer._rank::BIGINT AS rank,
-    answer._other AS item_id,
-    answer._score AS score,
-    answer._support AS support,
+    answer._our_rank::BIGINT AS rank,
+    answer._our_other AS item_id,
+    answer._our_score AS score,
+    answer._our_support AS support,
     {{bundle_model}} AS model
 FROM (
-    SELECT stored._rank, stored._other, stored._score, stored._support
-    FROM recsql.top_items AS stored(_task, _key, _rank, _other, _score, _support)
-    WHERE stored._task = 'bundle'
-        AND stored._key = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
-        AND stored._rank <= k
+    SELECT
+        _our_stored._our_rank,
+        _our_stored._our_other,
+        _our_stored._our_score,
+        _our_stored._our_support
+    FROM recsql.top_items
+        AS _our_stored(_our_task, _our_key, _our_rank, _our_other, _our_score, _our_support)
+    WHERE _our_stored._our_task = 'bundle'
+        AND _our_stored._our_key = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
+        AND _our_stored._our_rank <= k
     UNION ALL
     -- A branch of its own, so that k is checked also where the item has no rows.
     SELECT NULL, NULL, NULL, NULL

@@ -18,56 +18,57 @@
 --          of the customer's items are found and aggregated; here by the mean of the scores
 CREATE OR REPLACE MACRO {{prefix}}recommend_cart(items, k := 10, task := 'bundle') AS TABLE
 SELECT
-    answer._rank AS rank,
-    answer._other AS item_id,
-    answer._score AS score,
-    answer._support AS support,
-    CASE answer._task WHEN 'bundle' THEN {{bundle_model}} ELSE {{related_model}} END AS model
+    answer._our_rank AS rank,
+    answer._our_other AS item_id,
+    answer._our_score AS score,
+    answer._our_support AS support,
+    CASE answer._our_task WHEN 'bundle' THEN {{bundle_model}} ELSE {{related_model}} END AS model
 FROM (
     SELECT
-        row_number() OVER (ORDER BY added._score DESC, added._other) AS _rank,
-        added._other,
-        added._score,
-        added._support,
-        added._task
+        row_number() OVER (ORDER BY _our_added._our_score DESC, _our_added._our_other) AS _our_rank,
+        _our_added._our_other,
+        _our_added._our_score,
+        _our_added._our_support,
+        _our_added._our_task
     FROM (
         SELECT
-            matched._other,
+            matched._our_other,
             -- Sorted, so that the sum is the same in every run.
-            list_sum(list_sort(list(matched._score))) / any_value(matched._n_known) AS _score,
-            sum(matched._support)::BIGINT AS _support,
-            any_value(matched._task) AS _task
+            list_sum(list_sort(list(matched._our_score))) / any_value(matched._our_n_known)
+                AS _our_score,
+            sum(matched._our_support)::BIGINT AS _our_support,
+            any_value(matched._our_task) AS _our_task
         FROM (
             SELECT
-                cart._ids,
-                stored._task,
-                stored._other,
-                stored._score,
-                stored._support,
-                sum(CASE stored._rank WHEN 1 THEN 1 ELSE 0 END) OVER () AS _n_known
+                _our_cart._our_ids,
+                _our_stored._our_task,
+                _our_stored._our_other,
+                _our_stored._our_score,
+                _our_stored._our_support,
+                sum(CASE _our_stored._our_rank WHEN 1 THEN 1 ELSE 0 END) OVER () AS _our_n_known
             FROM (
-                SELECT unnest(given._ids) AS _id, given._ids
+                SELECT unnest(given._our_ids) AS _our_id, given._our_ids
                 FROM (
                     SELECT
-                        list_distinct(TRY_CAST(items::VARCHAR[] AS {{item_id_type}}[])) AS _ids
+                        list_distinct(TRY_CAST(items::VARCHAR[] AS {{item_id_type}}[])) AS _our_ids
                 ) AS given
-            ) AS cart
+            ) AS _our_cart
             JOIN (
                 SELECT
-                    t.task AS _task,
-                    t.item_id AS _key,
-                    t.rank AS _rank,
-                    t.other_item_id AS _other,
-                    t.score AS _score,
-                    t.support AS _support
+                    t.task AS _our_task,
+                    t.item_id AS _our_key,
+                    t.rank AS _our_rank,
+                    t.other_item_id AS _our_other,
+                    t.score AS _our_score,
+                    t.support AS _our_support
                 FROM recsql.top_items AS t
-            ) AS stored ON stored._key = cart._id
-            WHERE stored._task = task
+            ) AS _our_stored ON _our_stored._our_key = _our_cart._our_id
+            WHERE _our_stored._our_task = task
         ) AS matched
-        WHERE NOT list_contains(matched._ids, matched._other)
-        GROUP BY matched._other
-    ) AS added
-    QUALIFY _rank <= k
+        WHERE NOT list_contains(matched._our_ids, matched._our_other)
+        GROUP BY matched._our_other
+    ) AS _our_added
+    QUALIFY _our_rank <= k
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL
     WHERE CASE
@@ -83,4 +84,4 @@ FROM (
         ELSE false
     END
 ) AS answer
-ORDER BY answer._rank;
+ORDER BY answer._our_rank;

@@ -25,121 +25,128 @@
 --          text search
 CREATE OR REPLACE MACRO {{prefix}}reference_customers(user_id, item_id, k := 5, weighting := 'rarity') AS TABLE
 SELECT
-    answer._rank AS rank,
-    answer._user AS user_id,
-    answer._score AS match_score,
-    answer._matches AS matches,
-    answer._attributes AS attributes,
-    answer._bought_at AS bought_at
+    answer._our_rank AS rank,
+    answer._our_user AS user_id,
+    answer._our_score AS match_score,
+    answer._our_matches AS matches,
+    answer._our_attributes AS attributes,
+    answer._our_bought_at AS bought_at
 FROM (
     WITH buyer AS (
         SELECT
-            line._user,
-            max(line._ts) AS _last,
-            max(line._bought_at) AS _bought_at
+            _our_line._our_user,
+            max(_our_line._our_ts) AS _our_last,
+            max(_our_line._our_bought_at) AS _our_bought_at
         FROM (
             SELECT
-                i.user_id AS _user,
-                i.item_id AS _item,
-                i.ts AS _ts,
-                i.event AS _event,
-                i.quantity AS _quantity,
-                {{bought_at}} AS _bought_at
+                i.user_id AS _our_user,
+                i.item_id AS _our_item,
+                i.ts AS _our_ts,
+                i.event AS _our_event,
+                i.quantity AS _our_quantity,
+                {{bought_at}} AS _our_bought_at
             FROM recsql.interactions AS i
-        ) AS line
-        WHERE line._item = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
-            AND line._user IS NOT NULL
-            AND line._user IS DISTINCT FROM TRY_CAST(user_id::VARCHAR AS {{user_id_type}})
-            AND coalesce(line._quantity, 1) > 0
-            AND coalesce(line._event, '') NOT IN (
+        ) AS _our_line
+        WHERE _our_line._our_item = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
+            AND _our_line._our_user IS NOT NULL
+            AND _our_line._our_user IS DISTINCT FROM TRY_CAST(user_id::VARCHAR AS {{user_id_type}})
+            AND coalesce(_our_line._our_quantity, 1) > 0
+            AND coalesce(_our_line._our_event, '') NOT IN (
                 SELECT w.event FROM recsql.event_weights AS w WHERE w.weight <= 0
             )
-            AND NOT coalesce(line._bought_at > (
+            AND NOT coalesce(_our_line._our_bought_at > (
                 SELECT TRY_CAST(s.value AS TIMESTAMP) FROM recsql.settings AS s WHERE s.name = 'now'
             ), false)
-        GROUP BY line._user
+        GROUP BY _our_line._our_user
     ),
-    feature AS (
+    _our_feature AS (
         SELECT
-            f.user_id AS _user,
-            f.attribute AS _attribute,
-            f.feature AS _feature,
-            f.matched_value AS _matched_value,
-            f.own_value AS _own_value,
-            f.rarity AS _rarity
+            f.user_id AS _our_user,
+            f.attribute AS _our_attribute,
+            f.feature AS _our_feature,
+            f.matched_value AS _our_matched_value,
+            f.own_value AS _our_own_value,
+            f.rarity AS _our_rarity
         FROM recsql.user_features AS f
     ),
     asked AS (
         SELECT
-            weighed._attribute,
-            weighed._feature,
-            weighed._weight,
-            sum(weighed._weight) OVER () AS _total
+            weighed._our_attribute,
+            weighed._our_feature,
+            weighed._our_weight,
+            sum(weighed._our_weight) OVER () AS _our_total
         FROM (
             SELECT
-                feature._attribute,
-                feature._feature,
-                CASE weighting WHEN 'count' THEN 1 ELSE feature._rarity END AS _weight
-            FROM feature
-            WHERE feature._user = TRY_CAST(user_id::VARCHAR AS {{user_id_type}})
+                _our_feature._our_attribute,
+                _our_feature._our_feature,
+                CASE weighting WHEN 'count' THEN 1 ELSE _our_feature._our_rarity END AS _our_weight
+            FROM _our_feature
+            WHERE _our_feature._our_user = TRY_CAST(user_id::VARCHAR AS {{user_id_type}})
         ) AS weighed
     ),
     ranked AS (
         SELECT
-            scored._user,
-            scored._score,
-            scored._bought_at,
+            _our_scored._our_user,
+            _our_scored._our_score,
+            _our_scored._our_bought_at,
             row_number() OVER (
-                ORDER BY scored._score DESC, scored._last DESC NULLS LAST, scored._user
-            ) AS _rank
+                ORDER BY
+                    _our_scored._our_score DESC,
+                    _our_scored._our_last DESC NULLS LAST,
+                    _our_scored._our_user
+            ) AS _our_rank
         FROM (
             SELECT
-                buyer._user,
-                any_value(buyer._last) AS _last,
-                any_value(buyer._bought_at) AS _bought_at,
+                buyer._our_user,
+                any_value(buyer._our_last) AS _our_last,
+                any_value(buyer._our_bought_at) AS _our_bought_at,
                 -- Weights are decimals: their sums are exact, so that ties are ties in every run.
-                coalesce(sum(asked._weight)::DOUBLE / any_value(asked._total)::DOUBLE, 0) AS _score
+                coalesce(sum(asked._our_weight)::DOUBLE / any_value(asked._our_total)::DOUBLE, 0)
+                    AS _our_score
             FROM buyer
-            LEFT JOIN feature ON feature._user = buyer._user
+            LEFT JOIN _our_feature ON _our_feature._our_user = buyer._our_user
             LEFT JOIN asked
-                ON asked._attribute = feature._attribute AND asked._feature = feature._feature
-            GROUP BY buyer._user
-        ) AS scored
-        QUALIFY _rank <= k
+                ON asked._our_attribute = _our_feature._our_attribute
+                AND asked._our_feature = _our_feature._our_feature
+            GROUP BY buyer._our_user
+        ) AS _our_scored
+        QUALIFY _our_rank <= k
     ),
     attribute AS (
         SELECT
-            ranked._user,
-            feature._attribute,
-            string_agg(feature._own_value, ', ' ORDER BY feature._feature) AS _own_value,
-            string_agg(feature._matched_value, ', ' ORDER BY feature._feature)
-                FILTER (asked._feature IS NOT NULL) AS _matched_value
+            ranked._our_user,
+            _our_feature._our_attribute,
+            string_agg(_our_feature._our_own_value, ', ' ORDER BY _our_feature._our_feature)
+                AS _our_own_value,
+            string_agg(_our_feature._our_matched_value, ', ' ORDER BY _our_feature._our_feature)
+                FILTER (asked._our_feature IS NOT NULL) AS _our_matched_value
         FROM ranked
-        JOIN feature ON feature._user = ranked._user
+        JOIN _our_feature ON _our_feature._our_user = ranked._our_user
         LEFT JOIN asked
-            ON asked._attribute = feature._attribute AND asked._feature = feature._feature
-        GROUP BY ranked._user, feature._attribute
+            ON asked._our_attribute = _our_feature._our_attribute
+            AND asked._our_feature = _our_feature._our_feature
+        GROUP BY ranked._our_user, _our_feature._our_attribute
     ),
     described AS (
         SELECT
-            attribute._user,
-            list({'name': attribute._attribute, 'value': attribute._own_value}
-                ORDER BY attribute._attribute) AS _attributes,
-            list({'name': attribute._attribute, 'value': attribute._matched_value}
-                ORDER BY attribute._attribute)
-                FILTER (attribute._matched_value IS NOT NULL) AS _matches
+            attribute._our_user,
+            list({'name': attribute._our_attribute, 'value': attribute._our_own_value}
+                ORDER BY attribute._our_attribute) AS _our_attributes,
+            list({'name': attribute._our_attribute, 'value': attribute._our_matched_value}
+                ORDER BY attribute._our_attribute)
+                FILTER (attribute._our_matched_value IS NOT NULL) AS _our_matches
         FROM attribute
-        GROUP BY attribute._user
+        GROUP BY attribute._our_user
     )
     SELECT
-        ranked._rank,
-        ranked._user,
-        ranked._score,
-        map_from_entries(coalesce(described._matches, [])) AS _matches,
-        map_from_entries(coalesce(described._attributes, [])) AS _attributes,
-        ranked._bought_at
+        ranked._our_rank,
+        ranked._our_user,
+        ranked._our_score,
+        map_from_entries(coalesce(described._our_matches, [])) AS _our_matches,
+        map_from_entries(coalesce(described._our_attributes, [])) AS _our_attributes,
+        ranked._our_bought_at
     FROM ranked
-    LEFT JOIN described ON described._user = ranked._user
+    LEFT JOIN described ON described._our_user = ranked._our_user
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL, NULL
     WHERE CASE
@@ -152,4 +159,4 @@ FROM (
         ELSE false
     END
 ) AS answer
-ORDER BY answer._rank;
+ORDER BY answer._our_rank;

@@ -17,23 +17,28 @@
 --          section 2.1 (acceleration)
 CREATE OR REPLACE MACRO {{prefix}}trending(k := 10) AS TABLE
 SELECT
-    answer._rank AS rank,
-    answer._item AS item_id,
-    answer._score AS score,
-    answer._z_score AS z_score,
-    answer._acceleration AS acceleration
+    answer._our_rank AS rank,
+    answer._our_item AS item_id,
+    answer._our_score AS score,
+    answer._our_z_score AS z_score,
+    answer._our_acceleration AS acceleration
 FROM (
-    SELECT stored._rank, stored._item, stored._score, stored._z_score, stored._acceleration
+    SELECT
+        _our_stored._our_rank,
+        _our_stored._our_item,
+        _our_stored._our_score,
+        _our_stored._our_z_score,
+        _our_stored._our_acceleration
     FROM (
         SELECT
-            s.trend_rank AS _rank,
-            s.item_id AS _item,
-            s.trend_score AS _score,
-            s.trend_z AS _z_score,
-            s.trend_acceleration AS _acceleration
+            s.trend_rank AS _our_rank,
+            s.item_id AS _our_item,
+            s.trend_score AS _our_score,
+            s.trend_z AS _our_z_score,
+            s.trend_acceleration AS _our_acceleration
         FROM recsql.item_scores AS s
-    ) AS stored
-    WHERE stored._rank <= k
+    ) AS _our_stored
+    WHERE _our_stored._our_rank <= k
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL
     WHERE CASE
@@ -41,4 +46,4 @@ FROM (
         ELSE error(format('k must be at least 1, got {}.', ifnull(k::VARCHAR, 'NULL')))
     END
 ) AS answer
-ORDER BY answer._rank;
+ORDER BY answer._our_rank;

@@ -33,6 +33,13 @@ SELECT unnest(_recsql_call_bind_impressions(to_json({
     'filter': filter,
     'caller': {
         'schema': current_schema(),
-        'temporary': (SELECT list(t.table_name) FROM duckdb_tables() AS t WHERE t.temporary)
+        'temporary': (
+            SELECT list(t.name)
+            FROM (
+                SELECT d.table_name AS name FROM duckdb_tables() AS d WHERE d.temporary
+                UNION ALL
+                SELECT v.view_name FROM duckdb_views() AS v WHERE v.temporary AND NOT v.internal
+            ) AS t
+        )
     }
 })::VARCHAR), recursive := true);

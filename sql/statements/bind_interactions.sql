@@ -41,6 +41,13 @@ SELECT unnest(_recsql_call_bind_interactions(to_json({
     'net_returns': net_returns,
     'caller': {
         'schema': current_schema(),
-        'temporary': (SELECT list(t.table_name) FROM duckdb_tables() AS t WHERE t.temporary)
+        'temporary': (
+            SELECT list(t.name)
+            FROM (
+                SELECT d.table_name AS name FROM duckdb_tables() AS d WHERE d.temporary
+                UNION ALL
+                SELECT v.view_name FROM duckdb_views() AS v WHERE v.temporary AND NOT v.internal
+            ) AS t
+        )
     }
 })::VARCHAR), recursive := true);

@@ -1,7 +1,8 @@
 -- recsql.refresh() -> TABLE
 -- Bring stored answers up to date with inserted, changed and deleted rows: equal to a rebuild.
 --
--- Run it with CALL; it commits by itself. The models stay, their counts change.
+-- Run it with CALL; it reads what is committed, and commits by itself. The models stay, their
+-- counts change.
 --
 -- Returns  how             VARCHAR  'changed only', or 'rebuilt' when everything was counted again
 --          reason          VARCHAR  why everything was counted again

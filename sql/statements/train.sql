@@ -1,7 +1,8 @@
 -- recsql.train(task := NULL, models := NULL, budget_s := NULL, seed := 0) -> TABLE
 -- Train the models of one task or of all, measure them, promote the best and store its answers.
 --
--- Run it with CALL; it commits by itself. Earlier answers stay until the new ones are committed.
+-- Run it with CALL; it reads what is committed, and commits by itself. Earlier answers stay until
+-- the new ones are committed.
 --
 -- Args     task      VARCHAR    bundle, related, popular or trending; NULL: all of them
 --          models    VARCHAR[]  only these algorithms; NULL: every one that can serve the task

@@ -406,7 +406,26 @@ def test_an_unknown_table_names_the_nearest(orders: Con) -> None:
     assert message.startswith(
         "The source must be a committed table or view, got 'order_s', which does not exist"
     )
-    assert message.endswith("Did you mean 'orders'?")
+    assert " Did you mean 'orders'" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [
+        ("customers", "crm.customers"),
+        ("crm.customer", "crm.customers"),
+        ("Invoice", "warehouse.invoices"),
+        ("warehouse.invoice", "warehouse.invoices"),
+    ],
+)
+def test_a_table_elsewhere_is_offered_by_a_name_that_works(
+    con: Con, tmp_path: Path, name: str, offered: str
+) -> None:
+    con.execute("CREATE SCHEMA crm; CREATE TABLE crm.customers AS SELECT 'from crm' AS sku")
+    con.execute(f"ATTACH '{tmp_path / 'other.duckdb'}' AS warehouse")
+    con.execute("CREATE TABLE warehouse.invoices AS SELECT 'attached' AS sku")
+    assert refusal(con, name, item_id="sku").endswith(f"Did you mean {offered!r}?")
+    assert items_of(con, offered) != []
 
 
 def test_a_temp_table_is_refused_by_its_name(orders: Con) -> None:
@@ -424,9 +443,64 @@ def test_a_temp_table_is_refused_by_its_name(orders: Con) -> None:
 def test_a_registered_dataframe_is_refused(orders: Con) -> None:
     orders.register("frame", pa.table({"sku": ["a"]}))
     message = refusal(orders, "frame", item_id="sku")
-    assert "got the TEMP table or registered DataFrame 'frame'" in message
-    with pytest.raises(duckdb.InvalidInputException, match="DataFrames are not visible here"):
+    expected = "got the TEMP table or registered DataFrame 'frame'"
+    assert expected in message
+    with pytest.raises(duckdb.InvalidInputException, match=expected):
         orders.execute("CALL recsql.bind_interactions('frame', item_id := 'sku')")
+
+
+@pytest.mark.parametrize("hidden_by", ["a TEMP table", "a TEMP view", "a DataFrame"])
+@pytest.mark.parametrize("source", ["interactions", "users", "items", "impressions"])
+def test_a_table_that_something_temporary_hides_is_refused(
+    con: Con, source: str, hidden_by: str
+) -> None:
+    con.execute("CREATE TABLE orders AS SELECT 'committed' AS sku")
+    if hidden_by == "a DataFrame":
+        con.register("orders", pa.table({"sku": ["temporary"]}))
+    else:
+        con.execute(f"CREATE {hidden_by[2:]} orders AS SELECT 'temporary' AS sku")
+    expected = (
+        "The source must be a committed table or view, got 'orders', which a TEMP table or "
+        "registered DataFrame of the same name hides. Give that another name, and bind again."
+    )
+    identifier = "user_id" if source == "users" else "item_id"
+    with pytest.raises(recsql.BindError) as from_python:
+        getattr(recsql, f"bind_{source}")(con, "orders", **{identifier: "sku"})
+    assert str(from_python.value) == expected
+    with pytest.raises(duckdb.InvalidInputException) as from_sql:
+        con.execute(f"CALL recsql.bind_{source}('orders', {identifier} := 'sku')")
+    assert expected in str(from_sql.value)
+
+
+def test_a_table_of_an_open_transaction_can_be_bound_once_it_is_committed(con: Con) -> None:
+    con.execute("BEGIN")
+    con.execute("CREATE TABLE orders AS SELECT 'a' AS sku")
+    assert "nor is what is not committed: COMMIT first)" in refusal(con, "orders", item_id="sku")
+    con.execute("COMMIT")
+    assert items_of(con, "orders") == ["a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "read_csv('/etc/passwd')",
+        "'/etc/passwd'",
+        "/etc/passwd",
+        "(SELECT 'a' AS sku)",
+        "orders AS o",
+        "orders; DROP TABLE orders",
+        "orders WHERE true",
+        "orders --",
+    ],
+)
+def test_a_source_that_is_more_than_a_name_is_refused(orders: Con, text: str) -> None:
+    before = orders.execute("FROM recsql.sources").fetchall()
+    message = refusal(orders, text, item_id="sku")
+    assert message.startswith(f"The source must be a committed table or view, got {text!r}, which")
+    with pytest.raises(duckdb.InvalidInputException, match="must be a committed table or view"):
+        orders.execute("CALL recsql.bind_interactions(?, item_id := 'sku')", [text])
+    assert orders.execute("SELECT count(*) FROM orders").fetchall() == [(3,)]
+    assert orders.execute("FROM recsql.sources").fetchall() == before
 
 
 def test_a_dataframe_in_a_variable_is_refused(orders: Con) -> None:

@@ -210,7 +210,15 @@ def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_file_called_recsql_is_refused(tmp_path: Path) -> None:
     path = make_shop(tmp_path / "recsql.duckdb")
-    assert "must not be called recsql" in refusal("train", path)
+    for command in sorted(set(ON_A_DATABASE) - {"doctor", "uninstall"}):
+        said = refusal(command, path, *ON_A_DATABASE[command])
+        assert said.startswith("The database must not be called recsql, got the file recsql.duckdb")
+
+
+def test_uninstall_of_a_file_renamed_to_recsql_is_refused(shop: Path) -> None:
+    renamed = shop.rename(shop.parent / "recsql.duckdb")
+    assert "must not be called recsql" in refusal("uninstall", renamed, "--yes")
+    assert "must not be called recsql" in part("database", renamed, exit_code=1)["detail"]
 
 
 def test_a_database_that_another_process_holds_is_refused(shop: Path) -> None:
@@ -222,11 +230,27 @@ def test_a_database_that_another_process_holds_is_refused(shop: Path) -> None:
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        assert "must not be in use by another process" in refusal("refresh", shop)
+        for command, arguments in ON_A_DATABASE.items():
+            if command != "doctor":
+                said = refusal(command, shop, *arguments)
+                assert said.startswith(f"The database {shop} must not be in use by another process")
         found = {row["part"]: row for row in findings(shop, exit_code=1)}
         assert found["database"]["remedy"] == "Close the process that has it open for writing."
     finally:
         holder.communicate("\n")
+
+
+@pytest.mark.parametrize("command", ON_A_DATABASE)
+def test_a_state_of_a_newer_recsql_is_refused(command: str, shop: Path) -> None:
+    with duckdb.connect(str(shop)) as con:
+        con.execute("UPDATE recsql.meta SET schema_version = 999, recsql_version = '9.9'")
+    if command == "doctor":
+        assert "Upgrade: pip install" in part("database", shop, exit_code=1)["detail"]
+    else:
+        said = refusal(command, shop, *ON_A_DATABASE[command])
+        assert said.endswith("written by recsql 9.9. Upgrade: pip install -U duckdb-recsql.\n")
+    with duckdb.connect(str(shop)) as con:
+        assert con.execute("SELECT count(*) > 0 FROM recsql.top_items").fetchall() == [(True,)]
 
 
 @pytest.mark.parametrize("command", ["validate", "leaderboard", "recommend"])
@@ -663,12 +687,6 @@ def test_doctor_says_what_a_database_lacks(raw_shop: Path) -> None:
     assert found["interactions"]["detail"] == "not bound"
     assert found["models"]["remedy"] == f"recsql train {raw_shop}"
     assert found["last run"]["detail"] == "none yet"
-
-
-def test_doctor_reports_a_state_of_a_newer_recsql(shop: Path) -> None:
-    with duckdb.connect(str(shop)) as con:
-        con.execute("UPDATE recsql.meta SET schema_version = 999")
-    assert "Upgrade" in part("database", shop, exit_code=1)["detail"]
 
 
 def test_doctor_reports_a_damaged_file(raw_shop: Path) -> None:

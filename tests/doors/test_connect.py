@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,29 @@ def test_a_read_only_database_answers(trained_file: Path) -> None:
     con = recsql.connect(str(trained_file), read_only=True)
     assert bundle(con) != []
     assert recsql.register(con) is con
+    con.close()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "recommend_related('i01')",
+        "recommend_cart(['i01', 'i02'])",
+        "popular(days := NULL)",
+        "trending()",
+        "explain(1, 'i01')",
+        "recsql.leaderboard",
+        "recsql.validate()",
+    ],
+)
+def test_every_function_answers_read_only_as_it_does_for_writing(
+    trained_file: Path, call: str
+) -> None:
+    con = recsql.connect(str(trained_file))
+    expected = con.execute(f"FROM {call}").fetchall()
+    con.close()
+    con = recsql.connect(str(trained_file), read_only=True)
+    assert con.execute(f"FROM {call}").fetchall() == expected != []
     con.close()
 
 
@@ -436,14 +461,77 @@ def test_uninstall_of_a_database_without_recsql_does_nothing() -> None:
     con.close()
 
 
+def test_uninstall_refuses_the_state_of_a_newer_recsql(trained: Con) -> None:
+    trained.execute("UPDATE recsql.meta SET schema_version = 99, recsql_version = '9.9'")
+    before = catalog(trained)
+    with pytest.raises(recsql.StateError, match=r"got 99, written by recsql 9\.9\. Upgrade: pip"):
+        recsql.uninstall(trained)
+    assert catalog(trained) == before
+
+
+def test_uninstall_refuses_to_take_a_table_of_the_user_with_it(trained: Con) -> None:
+    trained.execute("CREATE TABLE recsql.mine AS SELECT 1 AS a")
+    with pytest.raises(
+        recsql.StateError,
+        match=r"^The schema recsql must hold nothing of yours to be removed, got mine\. Move it to "
+        r"another schema or DROP it, and uninstall again\.$",
+    ):
+        recsql.uninstall(trained)
+    assert trained.execute("FROM recsql.mine").fetchall() == [(1,)]
+    assert bundle(trained) != []
+    trained.execute("DROP TABLE recsql.mine")
+    recsql.uninstall(trained)
+
+
+def test_uninstall_in_a_file_renamed_to_recsql_is_refused_until_it_has_another_name(
+    trained_file: Path,
+) -> None:
+    renamed = trained_file.rename(trained_file.parent / "recsql.duckdb")
+    con = duckdb.connect(str(renamed))
+    with pytest.raises(recsql.StateError, match="must not be called recsql, got the file recsql"):
+        recsql.uninstall(con)
+    con.close()
+    con = duckdb.connect(str(renamed.rename(trained_file)))
+    assert bundle(con) != []
+    recsql.uninstall(con)
+    con.close()
+
+
+def test_uninstall_beside_an_attached_database_called_recsql_is_refused(
+    trained: Con, tmp_path: Path
+) -> None:
+    trained.execute(f"ATTACH '{tmp_path / 'other.duckdb'}' AS recsql")
+    with pytest.raises(recsql.StateError, match="No attached database must be called recsql"):
+        recsql.uninstall(trained)
+    trained.execute("DETACH recsql")
+    recsql.uninstall(trained)
+
+
+def test_uninstall_inside_a_transaction_loses_no_row_of_it(trained: Con) -> None:
+    (before,) = trained.execute("SELECT count(*) FROM orders").fetchall()[0]
+    trained.execute("BEGIN")
+    trained.execute("INSERT INTO orders SELECT * FROM orders LIMIT 2")
+    recsql.uninstall(trained)
+    trained.execute("COMMIT")
+    assert trained.execute("SELECT count(*) FROM orders").fetchall() == [(before + 2,)]
+    assert "recsql" not in {row[1] for row in catalog(trained)}
+
+
 # Threads
 
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_threads_that_register_at_once_all_succeed_with_one_key(
-    tmp_path: Path, attempt: int
+    tmp_path: Path, attempt: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "a.duckdb")
+
+    def slow_key() -> str:
+        time.sleep(0.05)  # time for the others to want a key as well
+        return uuid.uuid4().hex
+
+    monkeypatch.setattr("recsql.functions.new_key", slow_key)
+    before = set(instances._INSTANCES)
     first = duckdb.connect(path)
     shop.fill(first, baskets=60)
 
@@ -454,6 +542,7 @@ def test_threads_that_register_at_once_all_succeed_with_one_key(
     keys = in_threads(register, 8)
     assert [key for key in keys if not isinstance(key, str)] == []
     assert len(set(keys)) == 1
+    assert set(instances._INSTANCES) - before == set(keys)
     shop.bind(first)
     assert first.execute("CALL recsql.train(task := 'popular')").fetchall() != []
     first.close()
@@ -652,6 +741,17 @@ def test_a_call_that_cannot_see_uncommitted_rows_is_refused_in_python_and_loses_
         recsql.refresh(trained)
     trained.execute("COMMIT")
     assert recsql.refresh(trained).rows[0][0] == "changed only"
+
+
+def test_an_uncommitted_change_of_rows_is_not_read_and_not_lost(trained: Con) -> None:
+    before = shop.stored(trained)
+    trained.execute("BEGIN")
+    trained.execute("UPDATE orders SET sku = 'new' WHERE sku = 'i01'")
+    trained.execute("CALL recsql.refresh()").fetchall()
+    assert shop.stored(trained) == before
+    trained.execute("COMMIT")
+    assert trained.execute("CALL recsql.refresh()").fetchall()[0][0] == "changed only"
+    assert bundle(trained, "new") != []
 
 
 def test_rows_that_others_commit_meanwhile_do_not_stop_a_call(trained_file: Path) -> None:

@@ -55,10 +55,10 @@ def turn(con, number):
     call = "train()" if number % 4 < 2 else "refresh()"
     con.execute(f"CALL recsql.{call}").fetchall()
 
-def turns(path, ready):
+def turns(path, ready, first):
     con = recsql.connect(path)
     os.write(ready, b"x")
-    for number in range(1000):
+    for number in range(first, 1000):
         turn(con, number)
 
 # The state after each of the four kinds of turns is all that may ever be seen.
@@ -82,7 +82,7 @@ for kill in range(kills):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        turns(path, writing)
+        turns(path, writing, 2 * (kill % 2))  # half of them begin with a refresh
         os._exit(0)
     os.close(writing)
     assert os.read(reading, 1) == b'x'
@@ -111,7 +111,7 @@ print(json.dumps([seen, wrong]))
 """
 
 
-def test_a_process_killed_while_it_trains_leaves_the_answers_before_or_after(
+def test_a_process_killed_while_it_trains_or_refreshes_leaves_the_answers_before_or_after(
     trained_template: Path, tmp_path: Path
 ) -> None:
     printed = run(
@@ -331,9 +331,42 @@ def test_a_shop_of_hardly_anything_is_trained_answered_and_refreshed(
     for function in ("recommend_bundle", "recommend_related"):
         found = con.execute(f"FROM {function}('{rows[0][1]}')").fetchall()
         assert {row[1] for row in found} <= ids
+    recsql.bind_users(con, "t", user_id="customer", attributes=["basket"])
+    for call in ("recommend_cart([$1])", "reference_customers(2, $1)", "explain(1, $1)"):
+        con.execute(f"FROM {call}", [rows[0][1]]).fetchall()
+    assert {row[1] for row in con.execute("FROM trending()").fetchall()} <= ids
+    for score in ("product_transaction_score", "product_choice_score", "impact_score"):
+        finite = f"SELECT coalesce(isfinite({score}(t.sku)), t.customer IS NULL) FROM t"
+        assert set(con.execute(finite).fetchall()) == {(True,)}
     con.execute("DELETE FROM t WHERE sku <> 'a'")
     assert con.execute("CALL recsql.refresh()").fetchall() != []
     assert con.execute("SELECT count(*) FROM recommend_bundle('a')").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "column", ["user_id", "ts", "event", "quantity", "value", "rating", "basket_id", "session_id"]
+)
+def test_a_bound_column_of_nothing_but_null_counts_as_one_that_is_not_bound(
+    con: Con, column: str
+) -> None:
+    kinds = {"ts": "DATE", "quantity": "INTEGER", "value": "DOUBLE", "rating": "DOUBLE"}
+    con.execute(
+        f"CREATE TABLE t AS SELECT ['a', 'b'][1 + r % 2] AS sku, r // 2 AS basket, r % 3 AS who, "
+        f"NULL::{kinds.get(column, 'VARCHAR')} AS missing FROM range(12) AS n(r)"
+    )
+    found = []
+    for extra in ({}, {column: "missing"}):
+        arguments = {"user_id": "who", "basket_id": "basket"} | dict.fromkeys([column]) | extra
+        recsql.bind_interactions(con, "t", item_id="sku", **arguments)
+        con.execute("CALL recsql.train()").fetchall()
+        con.execute("INSERT INTO t BY NAME SELECT 'a' AS sku, 1 AS who, 100 AS basket")
+        assert con.execute("CALL recsql.refresh()").fetchall() != []
+        con.execute("DELETE FROM t WHERE basket = 100")
+        con.execute("CALL recsql.refresh()").fetchall()
+        calls = ("recommend_bundle('a')", "recommend_related('a')", "popular(days := NULL)")
+        found.append([con.execute(f"FROM {call}").fetchall() for call in calls])
+    assert found[0] == found[1]
+    assert [row[1:4:2] for row in found[0][2]] == [("a", 6), ("b", 6)]
 
 
 def test_customers_and_items_may_share_ids_and_names_with_anything(con: Con) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import duckdb
@@ -19,7 +20,7 @@ from hand_filled import (
 )
 
 import recsql
-from recsql.database import sql_names
+from recsql.database import body, sql_names, sql_text
 from recsql.headers import read_header
 
 NAMES = sql_names("functions")
@@ -204,6 +205,30 @@ def test_lateral_calls_answer_like_single_calls(shop, name, prefix):
     assert lateral
 
 
+@pytest.mark.parametrize("name", sorted(LATERAL))
+def test_an_argument_may_be_a_column_called_like_anything_inside_the_function(shop, name):
+    fill_for_lateral(shop)
+    text, columns = LATERAL[name]
+    used = [column for column in ASKED[0] if f"{{{column}}}" in text]
+    marks = {column: f"${place}" for place, column in enumerate(used, start=1)}
+    values = [ASKED[0][column] for column in used]
+    expected = rows_of(shop, f"SELECT {columns} FROM {text.format(**marks)} AS b", *values)
+    assert expected
+    words = set(re.findall(r"\b(?!_our_)[a-z_]+\b", body(sql_text("functions", name))))
+    captured = []
+    for column in used:
+        others = {other: f"${place}" for place, other in enumerate(set(used) - {column}, start=1)}
+        for word in sorted(words):
+            call = text.format(**others, **{column: f'"{word}"'})
+            query = (
+                f'SELECT {columns} FROM (SELECT a.{column} AS "{word}" FROM asked AS a '
+                f"WHERE a.user_id = 1) AS of_user, {call} AS b ORDER BY b.rank"
+            )
+            if rows_of(shop, query, *(ASKED[0][other] for other in others)) != expected:
+                captured.append((column, word))
+    assert captured == []
+
+
 @pytest.mark.parametrize(
     "name", [name for name in NAMES if read_header("functions", name).kind == "DOUBLE"]
 )
@@ -211,7 +236,7 @@ def test_scalar_functions_take_columns_of_any_name(shop, name):
     set_totals(shop, transactions=4, users=2, items=4, user_transactions=3, buyers=2)
     insert(shop, "recsql.user_scores", [{"user_id": 1, "transactions": 3}])
     argument, values = ("user_id", [1, 9]) if name.startswith("user") else ("item_id", ["a", "?"])
-    for column in (argument, "score", "transactions", "k"):
+    for column in (argument, "score", "transactions", "k", "_key", "stored"):
         expected = [rows_of(shop, f"SELECT {name}(?)", value)[0][0] for value in values]
         assert expected[0] is not None
         assert expected[1] is None
@@ -287,6 +312,16 @@ class TestBadK:
 def test_k_below_one_is_an_error_in_the_other_functions(shop, call, k):
     with pytest.raises(duckdb.InvalidInputException, match=f"k must be at least 1, got {k}"):
         rows_of(shop, f"FROM {call.format(k)}")
+
+
+@pytest.mark.parametrize(
+    ("call", "rows"),
+    [("recommend_cart(['a', 'b'], k := {})", 2), ("popular(k := {})", 3), ("trending(k := {})", 4)],
+)
+def test_k_above_the_stored_depth_gives_all_there_is_in_the_other_functions(shop, call, rows):
+    fill_for_lateral(shop)
+    for k in (51, 2**62):
+        assert len(rows_of(shop, f"FROM {call.format(k)}")) == rows
 
 
 VARCHAR_IDS = ["it's", '"quoted"', "😀", "x" * 1000, "", " ", "Ä", "a;b", "NULL", "Case", "case"]
