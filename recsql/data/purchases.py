@@ -103,7 +103,8 @@ def _now(session: Session, kind: str) -> int | None:
         latest = session.value("SELECT max(TRY_CAST(i.ts AS BIGINT)) FROM recsql.interactions AS i")
     else:
         latest = session.value(
-            "SELECT least(max(epoch_us(i.ts)), epoch_us(now())) FROM recsql.interactions AS i"
+            "SELECT CASE WHEN max(i.ts) IS NOT NULL "  # least() passes over NULL
+            "THEN least(max(epoch_us(i.ts)), epoch_us(now())) END FROM recsql.interactions AS i"
         )
     return None if latest is None else int(latest)
 

@@ -363,6 +363,8 @@ def test_a_bound_column_of_nothing_but_null_counts_as_one_that_is_not_bound(
         assert con.execute("CALL recsql.refresh()").fetchall() != []
         con.execute("DELETE FROM t WHERE basket = 100")
         con.execute("CALL recsql.refresh()").fetchall()
+        again = con.execute("CALL recsql.refresh()").fetchall()
+        assert again[0][0] == "nothing changed"
         calls = ("recommend_bundle('a')", "recommend_related('a')", "popular(days := NULL)")
         found.append([con.execute(f"FROM {call}").fetchall() for call in calls])
     assert found[0] == found[1]

@@ -163,7 +163,10 @@ step = st.one_of(
 def stored(con: Con) -> dict[str, list[Any]]:
     """Give the stored tables in the order in which they lie."""
     reader = con.cursor()
-    return {name: reader.execute(f"FROM recsql.{name}").fetchall() for name in (*shop.STORED, "user_features")}
+    return {
+        name: reader.execute(f"FROM recsql.{name}").fetchall()
+        for name in (*shop.STORED, "user_features")
+    }
 
 
 @pytest.fixture(scope="module", params=SETUPS, ids=lambda setup: setup.name)
