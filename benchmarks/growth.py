@@ -1,7 +1,8 @@
 """Growth: time and peak memory a row at 1, 10 and 100 million interactions of the sample's shape.
 
 Each size runs in its own process: the sample's order lines are repeated with new customers and
-baskets over the same catalogue, bound, trained for related and bundle, and counted again.
+baskets over the same catalogue, bound, trained for related and bundle, and counted again. The last
+row adds 50 customers who each buy 10,000 items in one basket, with the cap and without one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,13 @@ from benchmarks._report import report
 
 SIZES = (1_000_000, 10_000_000, 100_000_000)
 SAMPLE_ROWS = 530_104
+HEAVY = "heavy"
+UNCAPPED = "uncapped"
+HEAVY_BUYERS = """
+    INSERT INTO orders
+    SELECT
+        -1 - b.n, 'h' || (i.n * 7919 + b.n * 104729) % 20000, TIMESTAMP '2011-06-01', 'h' || b.n, 1
+    FROM range(50) AS b(n), range(10000) AS i(n)"""
 
 
 def make_orders(con: object, rows: int, sample: str) -> None:
@@ -32,7 +40,7 @@ def make_orders(con: object, rows: int, sample: str) -> None:
     )
 
 
-def one_size(rows: int, sample: str) -> dict[str, float]:
+def one_size(rows: int, sample: str, buyers: str = "") -> dict[str, float]:
     """Measure one size in this process."""
     import recsql
     from recsql.database import Session
@@ -44,6 +52,10 @@ def one_size(rows: int, sample: str) -> dict[str, float]:
             f"{folder}/growth.duckdb", config={"threads": 2, "memory_limit": "6GB"}
         )
         make_orders(con, rows, sample)
+        if buyers:
+            con.execute(HEAVY_BUYERS)
+        if buyers == UNCAPPED:
+            con.execute("UPDATE recsql.settings SET value = '10000' WHERE name = 'max_group_items'")
         recsql.bind_interactions(
             con, "orders", user_id="customer", item_id="sku", ts="ts", basket_id="invoice"
         )
@@ -71,7 +83,8 @@ def main() -> None:
 
     largest = int(os.environ.get("RECSQL_GROWTH_ROWS", SIZES[-1]))
     measured = []
-    for size in [s for s in SIZES if s <= largest]:
+    sizes = [(s, "") for s in SIZES if s <= largest]
+    for size, buyers in [*sizes, (SIZES[0], HEAVY), (SIZES[0], UNCAPPED)]:
         done = subprocess.run(
             [
                 sys.executable,
@@ -79,19 +92,23 @@ def main() -> None:
                 "benchmarks.growth",
                 str(size),
                 str(sample_path("interactions")),
+                buyers,
             ],
             capture_output=True,
             text=True,
             check=True,
             cwd=Path(__file__).parents[1],
         )
-        measured.append(json.loads(done.stdout.splitlines()[-1]))
+        measured.append({"buyers": buyers, **json.loads(done.stdout.splitlines()[-1])})
     first = measured[0]
     rows = []
     for one in measured:
         rows.append(
             {
                 "rows": f"{one['rows']:,}",
+                "buyers of 10,000 items": {"": "", HEAVY: "50, capped", UNCAPPED: "50, no cap"}[
+                    one["buyers"]
+                ],
                 "rebuild µs/row": one["rebuild_s"] / one["rows"] * 1e6,
                 "ratio to 1M": (one["rebuild_s"] / one["rows"])
                 / (first["rebuild_s"] / first["rows"]),
@@ -105,6 +122,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        print(json.dumps(one_size(int(sys.argv[1]), sys.argv[2])))
+        print(json.dumps(one_size(int(sys.argv[1]), sys.argv[2], sys.argv[3])))
     else:
         main()
