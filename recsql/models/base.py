@@ -11,9 +11,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from recsql.data.events import Events
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import NotTrainedError, ParameterError
+from recsql.kernels.topk import top_k
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,12 +30,14 @@ class Purchases:
     item_days : transactions an item and day
     today : int or None      days since 1970; None without real time
     group_cap : int          items of one customer or basket that form pairs
+    events : Events or None  purchases of customers in order of time; None where no model asks
     """
 
     history: History
     item_days: ItemDays
     today: int | None
     group_cap: int
+    events: Events | None = None
 
     @property
     def n_items(self) -> int:
@@ -62,7 +66,11 @@ class Purchases:
             kept = days.day < day
             days = ItemDays(days.item[kept], days.day[kept], days.transactions[kept])
         return Purchases(
-            self.history.before(cut), days, None if day is None else day - 1, self.group_cap
+            self.history.before(cut),
+            days,
+            None if day is None else day - 1,
+            self.group_cap,
+            None if self.events is None else self.events.before(cut),
         )
 
     def sample(self, most_entries: int, seed: int) -> Purchases:
@@ -75,18 +83,78 @@ class Purchases:
 
     def of_buyers(self, chosen: Array) -> Purchases:
         """Give the purchases of some buyers; days are left as they are."""
-        return Purchases(self.history.select(chosen), self.item_days, self.today, self.group_cap)
+        events = self.events
+        if events is not None:
+            events = events.of_users(np.flatnonzero(chosen[self.history.is_user]))
+        return Purchases(
+            self.history.select(chosen), self.item_days, self.today, self.group_cap, events
+        )
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What is asked, one entry a request; a model reads what it needs and ignores the rest.
+
+    Attributes
+    ----------
+    item : int32[n]             the item asked about; -1 for none
+    user : int32[n]             the customer's place in ``events`` of training; -1 for a new one
+    events : Events or None     one customer a request: what they bought, as known at the request
+    time : int64[n] or None     the moment of the request, on the scale of the events
+    exclude_bought : bool       leave out what the customer has bought
+    """
+
+    item: Array
+    user: Array
+    events: Events | None = None
+    time: Array | None = None
+    exclude_bought: bool = False
+
+    def __len__(self) -> int:
+        """Count the requests."""
+        return len(self.item)
+
+    @classmethod
+    def of_items(cls, item: Array) -> Requests:
+        """Ask about items, -1 for none: int[n]."""
+        item = np.asarray(item, dtype=np.int32)
+        return cls(item, np.full(len(item), -1, dtype=np.int32))
+
+    @classmethod
+    def of_customers(
+        cls,
+        user: Array,
+        events: Events,
+        *,
+        time: Array | None = None,
+        exclude_bought: bool = False,
+    ) -> Requests:
+        """Ask for customers with what they bought."""
+        user = np.asarray(user, dtype=np.int32)
+        item = np.full(len(user), -1, dtype=np.int32)
+        return cls(item, user, events, time, exclude_bought)
+
+    def part(self, first: int, last: int) -> Requests:
+        """Give the requests first <= n < last."""
+        chosen = slice(first, last)
+        return Requests(
+            self.item[chosen],
+            self.user[chosen],
+            None if self.events is None else self.events.of_users(np.arange(first, last)),
+            None if self.time is None else self.time[chosen],
+            self.exclude_bought,
+        )
 
 
 @dataclass(frozen=True)
 class Recommended:
-    """Lists of recommendations, one row a query.
+    """Lists of recommendations, one row a request.
 
     Attributes
     ----------
-    item : int32[n_queries, k]       item codes, best first; -1 where a list has ended
-    score : float64[n_queries, k]    0 where a list has ended
-    support : int32[n_queries, k]    groups behind the score; 0 where a model has none
+    item : int32[n_requests, k]       item codes, best first; -1 where a list has ended
+    score : float64[n_requests, k]    0 where a list has ended
+    support : int32[n_requests, k]    groups behind the score; 0 where a model has none
     """
 
     item: Array
@@ -103,12 +171,14 @@ class Recommender(ABC):
     tasks : tasks it can serve
     baseline_for : tasks where it is only measured, as the trivial answer to beat
     needs_real_time : whether it needs dates or timestamps
+    needs_events : whether it learns from, and answers by, the events of customers
     """
 
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     baseline_for: ClassVar[tuple[str, ...]] = ()
     needs_real_time: ClassVar[bool] = False
+    needs_events: ClassVar[bool] = False
 
     def fit(self, purchases: Purchases) -> Self:
         """Learn from purchases.
@@ -124,26 +194,39 @@ class Recommender(ABC):
                 f"{self.name} must have dates or timestamps, got none. "
                 "Bind ts to a DATE or TIMESTAMP."
             )
+        if self.needs_events and (purchases.events is None or purchases.events.n_users == 0):
+            raise ParameterError(
+                f"{self.name} must have purchases of known customers, got none. Bind user_id."
+            )
         self._fit(purchases)
         self.n_items_ = purchases.n_items
         return self
 
-    def recommend(self, queries: Array, k: int, candidates: Array | None = None) -> Recommended:
-        """Recommend ``k`` items for each query item.
+    def recommend(self, requests: Requests, k: int, candidates: Array | None = None) -> Recommended:
+        """Recommend ``k`` items for each request.
 
         Parameters
         ----------
-        queries : int32[n_queries]              item codes
+        requests : Requests
         k : int                                 length of a list, >= 1
         candidates : bool[n_items] or None      items that may be recommended; None: all
 
-        Ties go to the smaller item code; the query is never in its own list.
+        Ties go to the smaller item code; the item asked about is never in its own list.
+
+        Raises
+        ------
+        NotTrainedError
+            The model was not fitted.
+        ParameterError
+            k is below 1, or the model needs the purchases of customers and got none.
         """
         if not hasattr(self, "n_items_"):
             raise NotTrainedError(f"{self.name} must be fitted first. Call fit(purchases).")
         if k < 1:
             raise ParameterError(f"k must be at least 1, got {k}.")
-        return self._recommend(np.asarray(queries, dtype=np.int32), k, candidates)
+        if self.needs_events and requests.events is None:
+            raise ParameterError(f"{self.name} must be asked for customers, got none.")
+        return self._recommend(requests, k, candidates)
 
     def params(self) -> dict[str, Any]:
         """Give the settings by name."""
@@ -167,8 +250,36 @@ class Recommender(ABC):
         """Learn; settings and purchases are checked."""
 
     @abstractmethod
-    def _recommend(self, queries: Array, k: int, candidates: Array | None) -> Recommended:
+    def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
         """Recommend; arguments are checked."""
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
         """Take arrays back; models without arrays need not care."""
+
+
+MOST_SCORES = 4_000_000  # scores in memory at a time: 16 MB
+
+
+class ScoringRecommender(Recommender):
+    """A model that scores every item for a customer; the best are picked from the scores."""
+
+    needs_events: ClassVar[bool] = True
+
+    def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
+        item = np.full((len(requests), k), -1, dtype=np.int32)
+        score = np.zeros((len(requests), k), dtype=np.float64)
+        rows = max(1, MOST_SCORES // max(self.n_items_, 1))
+        for first in range(0, len(requests), rows):
+            part = requests.part(first, min(first + rows, len(requests)))
+            assert part.events is not None  # recommend() looked
+            item[first : first + rows], score[first : first + rows] = top_k(
+                self._scores(part),
+                k,
+                eligible=candidates,
+                left_out=part.events.distinct_items() if part.exclude_bought else None,
+            )
+        return Recommended(item, score, np.zeros_like(item))
+
+    @abstractmethod
+    def _scores(self, requests: Requests) -> Array:
+        """Score every item for every request: float32[n_requests, n_items]; -inf for never."""

@@ -23,7 +23,7 @@ from recsql.kernels.pairs import (
     relabel_pairs,
 )
 from recsql.kernels.ranking import Neighbours
-from recsql.models.base import Array, Purchases, Recommended, Recommender
+from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
 
 LEAST_RANKED = 50
 WEIGHTINGS = ("cosine", "jaccard", "confidence", "lift", "count")
@@ -257,10 +257,10 @@ class CoPurchase(Recommender):
         self.groups_ = None
         self._forget_ranking()
 
-    def _recommend(self, queries: Array, k: int, candidates: Array | None) -> Recommended:
+    def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
         if not self._is_ranked(k, candidates):
             self._ranked = (candidates, self.rank(max(k, LEAST_RANKED), candidates))
-        found = self._ranked[1]
+        queries, found = requests.item, self._ranked[1]
         return Recommended(
             found.item[queries, :k], found.score[queries, :k], found.support[queries, :k]
         )

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from recsql.errors import ParameterError
-from recsql.models.base import Array, Purchases, Recommended, Recommender
+from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
 
 
 @dataclass
@@ -35,12 +35,12 @@ class Popularity(Recommender):
             minlength=purchases.n_items,
         )
 
-    def _recommend(self, queries: Array, k: int, candidates: Array | None) -> Recommended:
+    def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
         eligible = self.count_ > 0 if candidates is None else (self.count_ > 0) & candidates
         order = np.lexsort((np.arange(len(self.count_)), -self.count_))
         order = order[eligible[order]][: k + 1].astype(np.int32)
-        item = np.full((len(queries), k), -1, dtype=np.int32)
-        for row, query in enumerate(queries):
+        item = np.full((len(requests), k), -1, dtype=np.int32)
+        for row, query in enumerate(requests.item):
             best = order[order != query][:k]
             item[row, : len(best)] = best
         score = np.where(item >= 0, self.count_[np.maximum(item, 0)], 0.0)

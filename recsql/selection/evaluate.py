@@ -11,7 +11,7 @@ import numpy as np
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.metrics.interval import bootstrap_interval
 from recsql.metrics.ranked import PER_QUERY, coverage, hits
-from recsql.models.base import Purchases, Recommender
+from recsql.models.base import Purchases, Recommender, Requests
 from recsql.splits.queries import Queries, hide_all_but_one
 from recsql.splits.random import random_buyers
 from recsql.splits.time import cut_time
@@ -84,9 +84,9 @@ def split(task: str, purchases: Purchases, seed: int) -> list[Split]:
     return [Split(protocol, cut, train, queries)]
 
 
-def answer(model: Recommender, part: Split, eligible: Array) -> Array:
+def answer(model: Recommender, part: Split, eligible: Array, most: int | None = None) -> Array:
     """Give the items that a fitted model recommends for the queries: int32[n_queries, 10]."""
-    return model.recommend(part.queries.query, K, eligible).item
+    return model.recommend(Requests.of_items(part.queries.query[:most]), K, eligible).item
 
 
 def measure(

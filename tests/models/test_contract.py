@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from recsql.columns import MICROSECONDS_PER_DAY
+from recsql.data.events import Events, pointers
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import NotTrainedError, ParameterError, UnknownNameError
-from recsql.models.base import Purchases, Recommender
+from recsql.models.base import Purchases, Recommender, Requests
 from recsql.models.catalogue import catalogue, model_named, models_for
 from recsql.models.copurchase import PairChange
 from recsql.models.popularity import Popularity
@@ -33,11 +34,40 @@ def purchases(seed: int = 0, n_baskets: int = 60) -> Purchases:
     times = (TODAY - 100 + np.arange(n_baskets, dtype=np.int64)) * MICROSECONDS_PER_DAY
     history = History(N_ITEMS, is_user, buyer_ptr, basket_ptr, item, times)
     counts = np.ones(len(item), dtype=np.int64)
-    return Purchases(history, ItemDays(item, days, counts), TODAY, 1000)
+    return Purchases(history, ItemDays(item, days, counts), TODAY, 1000, events_of(history))
+
+
+def events_of(history: History) -> Events:
+    """Give the events of the customers of a history: one a basket and item."""
+    buyer = np.repeat(np.arange(history.n_buyers), np.diff(history.buyer_ptr))
+    in_buyer = np.arange(history.n_baskets) - history.buyer_ptr[:-1][buyer]
+    basket = np.repeat(np.arange(history.n_baskets), np.diff(history.basket_ptr))
+    kept = history.is_user[buyer[basket]]
+    user = (np.cumsum(history.is_user) - 1)[buyer[basket]][kept]
+    number = in_buyer[basket][kept].astype(np.int32)
+    return Events(
+        history.n_items,
+        pointers(np.bincount(user, minlength=int(history.is_user.sum()))),
+        history.basket_item[kept],
+        history.basket_time[basket][kept],
+        number,
+        number,
+        np.ones(len(user), dtype=np.float32),
+    )
+
+
+def asked(model: Recommender) -> Requests:
+    """Ask about every item, or for every customer of the purchases."""
+    if not model.needs_events:
+        return Requests.of_items(QUERIES)
+    events = purchases().events
+    assert events is not None
+    return Requests.of_customers(np.arange(events.n_users), events)
 
 
 MODELS = pytest.mark.parametrize("name", sorted(catalogue()))
 QUERIES = np.arange(N_ITEMS, dtype=np.int32)
+ASKED = Requests.of_items(QUERIES)
 
 
 def test_every_task_has_a_model() -> None:
@@ -57,10 +87,12 @@ def test_settings_are_the_fields_and_have_defaults(name: str) -> None:
 
 
 @MODELS
-def test_lists_hold_k_different_items_without_the_query(name: str) -> None:
-    found = model_named(name)().fit(purchases()).recommend(QUERIES, 4)
-    assert found.item.shape == found.score.shape == found.support.shape == (N_ITEMS, 4)
-    for query, row in zip(QUERIES, found.item, strict=True):
+def test_lists_hold_k_different_items_without_the_item_asked_about(name: str) -> None:
+    model = model_named(name)().fit(purchases())
+    requests = asked(model)
+    found = model.recommend(requests, 4)
+    assert found.item.shape == found.score.shape == found.support.shape == (len(requests), 4)
+    for query, row in zip(requests.item, found.item, strict=True):
         real = row[row >= 0]
         assert query not in real
         assert len(set(real.tolist())) == len(real)
@@ -68,7 +100,8 @@ def test_lists_hold_k_different_items_without_the_query(name: str) -> None:
 
 @MODELS
 def test_scores_fall_and_ties_go_to_the_smaller_item(name: str) -> None:
-    found = model_named(name)().fit(purchases()).recommend(QUERIES, N_ITEMS)
+    model = model_named(name)().fit(purchases())
+    found = model.recommend(asked(model), N_ITEMS)
     for item, score in zip(found.item, found.score, strict=True):
         n = int((item >= 0).sum())
         order = sorted(range(n), key=lambda place: (-score[place], item[place]))
@@ -78,9 +111,9 @@ def test_scores_fall_and_ties_go_to_the_smaller_item(name: str) -> None:
 @MODELS
 def test_only_candidates_are_recommended_and_k_of_them_whenever_there_are_k(name: str) -> None:
     model = model_named(name)().fit(purchases())
-    everything = model.recommend(QUERIES, N_ITEMS).item
+    everything = model.recommend(asked(model), N_ITEMS).item
     candidates = QUERIES % 3 == 0
-    found = model.recommend(QUERIES, 3, candidates).item
+    found = model.recommend(asked(model), 3, candidates).item
     for row, full in zip(found, everything, strict=True):
         wanted = [code for code in full.tolist() if code >= 0 and candidates[code]][:3]
         assert [code for code in row.tolist() if code >= 0] == wanted
@@ -88,7 +121,10 @@ def test_only_candidates_are_recommended_and_k_of_them_whenever_there_are_k(name
 
 @MODELS
 def test_the_same_purchases_give_the_same_lists(name: str) -> None:
-    first, second = (model_named(name)().fit(purchases()).recommend(QUERIES, 5) for _ in range(2))
+    first, second = (
+        model.recommend(asked(model), 5)
+        for model in (model_named(name)().fit(purchases()) for _ in range(2))
+    )
     assert np.array_equal(first.item, second.item)
     assert np.array_equal(first.score, second.score)
 
@@ -96,16 +132,72 @@ def test_the_same_purchases_give_the_same_lists(name: str) -> None:
 @MODELS
 def test_a_longer_list_begins_with_the_shorter_one(name: str) -> None:
     model = model_named(name)().fit(purchases())
-    assert np.array_equal(model.recommend(QUERIES, 5).item[:, :2], model.recommend(QUERIES, 2).item)
+    longer, shorter = (model.recommend(asked(model), k).item for k in (5, 2))
+    assert np.array_equal(longer[:, :2], shorter)
+
+
+CUSTOMER_MODELS = pytest.mark.parametrize(
+    "name", sorted(name for name, model in catalogue().items() if model.needs_events)
+)
+
+
+@CUSTOMER_MODELS
+def test_what_a_customer_bought_is_left_out_where_asked(name: str) -> None:
+    model = model_named(name)().fit(purchases())
+    requests = dataclasses.replace(asked(model), exclude_bought=True)
+    assert requests.events is not None
+    ptr, bought = requests.events.distinct_items()
+    for row, found in enumerate(model.recommend(requests, N_ITEMS).item):
+        assert not set(found[found >= 0].tolist()) & set(bought[ptr[row] : ptr[row + 1]].tolist())
+
+
+@CUSTOMER_MODELS
+def test_a_model_of_customers_is_not_asked_without_them(name: str) -> None:
+    with pytest.raises(ParameterError, match=f"{name} must be asked for customers, got none"):
+        model_named(name)().fit(purchases()).recommend(ASKED, 3)
+    data = dataclasses.replace(purchases(), events=None)
+    with pytest.raises(ParameterError, match=f"{name} must have purchases of known customers"):
+        model_named(name)().fit(data)
+
+
+@CUSTOMER_MODELS
+def test_customers_are_answered_alike_alone_or_together(name: str) -> None:
+    model = model_named(name)().fit(purchases())
+    together = model.recommend(asked(model), 5)
+    for row in range(len(asked(model))):
+        alone = model.recommend(asked(model).part(row, row + 1), 5)
+        assert np.array_equal(alone.item[0], together.item[row])
+        assert np.array_equal(alone.score[0], together.score[row])
+
+
+@CUSTOMER_MODELS
+def test_what_was_learned_comes_back_from_its_arrays(name: str) -> None:
+    model = model_named(name)().fit(purchases())
+    restored = model_named(name)().restore(model.arrays(), N_ITEMS)
+    expected, found = model.recommend(asked(model), 5), restored.recommend(asked(model), 5)
+    assert np.array_equal(found.item, expected.item)
+    assert np.array_equal(found.score, expected.score)
+
+
+@CUSTOMER_MODELS
+def test_a_customer_without_purchases_or_with_one_is_answered(name: str) -> None:
+    model = model_named(name)().fit(purchases())
+    events = purchases().events
+    assert events is not None
+    nothing = events.select(np.zeros(len(events.item), dtype=bool)).of_users(np.array([0]))
+    one = events.select(np.arange(len(events.item)) == 0).of_users(np.array([0]))
+    for known in (nothing, one):
+        found = model.recommend(Requests.of_customers(np.array([-1]), known), 5)
+        assert np.isfinite(found.score).all()
 
 
 @MODELS
 def test_an_unfitted_model_and_a_k_of_zero_are_refused(name: str) -> None:
     model = model_named(name)()
     with pytest.raises(NotTrainedError, match=f"{name} must be fitted first"):
-        model.recommend(QUERIES, 3)
+        model.recommend(ASKED, 3)
     with pytest.raises(ParameterError, match="k must be at least 1, got 0"):
-        model.fit(purchases()).recommend(QUERIES, 0)
+        model.fit(purchases()).recommend(ASKED, 0)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +233,9 @@ def test_kept_pairs_answer_like_groups_counted_again(weighting: str) -> None:
     keeping.keep_pair_bytes = 10**9
     keeping.fit(purchases())
     restored = cls(weighting=weighting, min_support=1).restore(keeping.arrays(), N_ITEMS)
-    expected = direct.recommend(QUERIES, 6)
+    expected = direct.recommend(ASKED, 6)
     for model in (keeping, restored):
-        found = model.recommend(QUERIES, 6)
+        found = model.recommend(ASKED, 6)
         assert np.array_equal(found.item, expected.item)
         assert np.array_equal(found.score, expected.score)
         assert np.array_equal(found.support, expected.support)
@@ -165,8 +257,8 @@ def test_changed_pairs_equal_pairs_counted_from_scratch(
     came, went = whole.of_buyers(~first), whole.of_buyers(gone)
     change = PairChange.of_arrays(model.change_of(came, went, same_codes).arrays())
     model.change(change, whole.today)
-    expected = model_named(name)(**settings).fit(whole.of_buyers(~gone)).recommend(QUERIES, 8)
-    found = model.recommend(QUERIES, 8)
+    expected = model_named(name)(**settings).fit(whole.of_buyers(~gone)).recommend(ASKED, 8)
+    found = model.recommend(ASKED, 8)
     assert np.array_equal(found.item, expected.item)
     assert np.array_equal(found.score, expected.score)
     assert np.array_equal(found.support, expected.support)
@@ -178,4 +270,4 @@ def test_popularity_counts_the_last_days_only() -> None:
     data = purchases()
     model = Popularity(days=30).fit(Purchases(data.history, days, TODAY, 1000))
     # day TODAY - 29 is the first of the last 30 days; the 9 sales of item 0 are a day too old
-    assert model.recommend(np.array([-1], dtype=np.int32), 2).item.tolist() == [[1, -1]]
+    assert model.recommend(Requests.of_items(np.array([-1])), 2).item.tolist() == [[1, -1]]
