@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from recsql.data.purchases import PurchaseReader
+from recsql.database import Session
+from recsql.kernels.windows import breaks, time_windows
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -91,3 +95,97 @@ def pointers(counts: Array) -> Array:
     ptr = np.zeros(len(counts) + 1, dtype=np.int64)
     np.cumsum(counts, out=ptr[1:])
     return ptr
+
+
+def read_actors(session: Session, reader: PurchaseReader) -> int:
+    """Fill TEMP _recsql_actor(actor, user_id, session_id) with everyone, and count them.
+
+    Customers come first, in ascending order of id, as in a history; sessions without a customer
+    follow.
+    """
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE _recsql_actor AS "
+        "SELECT (row_number() OVER (ORDER BY d.user_id NULLS LAST, d.session_id) - 1)::INTEGER "
+        "AS actor, d.user_id, d.session_id FROM (SELECT DISTINCT p.user_id, "
+        f"CASE WHEN p.user_id IS NULL THEN p.session_id END AS session_id FROM ({reader.sql}) AS p "
+        "WHERE p.user_id IS NOT NULL OR p.session_id IS NOT NULL) AS d"
+    )
+    return int(session.value("SELECT count(*) FROM _recsql_actor AS a"))
+
+
+def read_events(session: Session, reader: PurchaseReader, n_items: int, n_actors: int) -> Events:
+    """Read the events of TEMP _recsql_actor, with the items of TEMP _recsql_item_code."""
+    of_users = (
+        "SELECT a.actor, c.code, p.time, p.strength, p.basket_id, p.session_id "
+        f"FROM ({reader.sql}) AS p JOIN _recsql_actor AS a ON a.user_id = p.user_id "
+        "JOIN _recsql_item_code AS c ON c.item_id = p.item_id"
+    )
+    of_sessions = of_users.replace("a.user_id = p.user_id", "a.session_id = p.session_id")
+    if reader.sessions == "bound":
+        of_users += f" UNION ALL {of_sessions} WHERE p.user_id IS NULL AND a.user_id IS NULL"
+    session.execute(f"CREATE OR REPLACE TEMP TABLE _recsql_event AS {of_users}")
+    _number_keys(session, "basket", reader.baskets == "bound")
+    _number_keys(session, "session", reader.sessions == "bound")
+    rows = session.arrow(
+        "SELECT e.actor, e.code, coalesce(e.time, 0) AS time, e.time IS NOT NULL AS dated, "
+        "e.strength::FLOAT AS strength, coalesce(b.number, -1) AS basket, "
+        "coalesce(s.number, -1) AS session FROM _recsql_event AS e "
+        "LEFT JOIN _recsql_basket_number AS b ON b.actor = e.actor AND b.id = e.basket_id "
+        "LEFT JOIN _recsql_session_number AS s ON s.actor = e.actor AND s.id = e.session_id "
+        "ORDER BY e.actor, 3, 6, 7, e.code"
+    )
+    actor, item, time, dated, strength, basket, visit = (
+        np.asarray(rows.column(name).to_numpy()) for name in rows.column_names
+    )
+    ptr = pointers(np.bincount(actor, minlength=n_actors))
+    if reader.baskets == "windows":
+        basket = np.full(len(actor), -1, dtype=np.int64)
+        basket[dated] = time_windows(actor[dated], time[dated], reader.basket_microseconds)[0]
+    if reader.sessions == "breaks":
+        visit = breaks(actor, time, reader.session_microseconds)
+    elif reader.sessions == "none":
+        visit = np.zeros(len(actor), dtype=np.int64)
+    return Events(
+        n_items,
+        ptr,
+        item.astype(np.int32),
+        time.astype(np.int64),
+        number_in_order(ptr, basket),
+        number_in_order(ptr, visit),
+        strength.astype(np.float32),
+    )
+
+
+def number_in_order(ptr: Array, key: Array) -> Array:
+    """Number the keys of each customer from 0 in the order in which they appear: int32[n].
+
+    Parameters
+    ----------
+    ptr : int64[n_users + 1]    where the keys of a customer begin
+    key : int64[n]              equal within what has one number; -1: a number of its own
+    """
+    user = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    place = np.arange(len(key))
+    own = np.where(key < 0, -1 - place, key)
+    order = np.lexsort((place, own, user))
+    begins = np.ones(len(key), dtype=bool)
+    begins[1:] = (np.diff(user[order]) != 0) | (np.diff(own[order]) != 0)
+    first = order[begins]  # the first place of each key
+    number = np.empty(len(first), dtype=np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    number -= np.concatenate([[0], np.cumsum(np.bincount(user[first], minlength=len(ptr) - 1))])[
+        user[first]
+    ]
+    numbered = np.empty(len(key), dtype=np.int32)
+    numbered[order] = number[np.cumsum(begins) - 1]
+    return numbered
+
+
+def _number_keys(session: Session, name: str, wanted: bool) -> None:
+    """Fill TEMP _recsql_<name>_number(actor, id, number) with the keys of TEMP _recsql_event."""
+    session.execute(
+        f"CREATE OR REPLACE TEMP TABLE _recsql_{name}_number AS "
+        "SELECT row_number() OVER (ORDER BY d.actor, d.id) - 1 AS number, d.actor, d.id "
+        f"FROM (SELECT DISTINCT e.actor, e.{name}_id AS id FROM _recsql_event AS e "
+        f"WHERE {str(wanted).lower()} AND e.{name}_id IS NOT NULL) AS d"
+    )

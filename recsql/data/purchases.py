@@ -17,14 +17,17 @@ class PurchaseReader:
 
     Attributes
     ----------
-    sql : SELECT with user_id, item_id, basket_id, time (BIGINT: microseconds since 1970, or the
-        ordering integer; NULL without one), day (days since 1970; NULL without real time),
+    sql : SELECT with user_id, item_id, basket_id, session_id, time (BIGINT: microseconds since
+        1970, or the ordering integer; NULL without one), day (days since 1970; NULL without real time),
         strength (DECIMAL: weight of the event) and row_hash (UBIGINT)
     now : the present on the scale of ``time``; None without times
     today : the present as days since 1970; None without real time
     baskets : 'bound' (basket_id), 'windows' (time) or 'none'
     basket_microseconds : length of a window
     definition : changes whenever older fingerprints can no longer be compared
+    real_time : whether times are dates or timestamps
+    sessions : 'bound' (session_id), 'breaks' (time) or 'none': a customer is one session
+    session_microseconds : a longer break between two events ends a session
     prunable : whether a condition on ``ts`` can be written as a TIMESTAMP
     """
 
@@ -34,6 +37,9 @@ class PurchaseReader:
     baskets: str
     basket_microseconds: int
     definition: str
+    real_time: bool
+    sessions: str
+    session_microseconds: int
     prunable: bool
 
     def of_days(self, first: int, last: int) -> str:
@@ -58,7 +64,12 @@ def purchase_reader(session: Session) -> PurchaseReader:
         baskets = "bound"
     else:
         baskets = "windows" if real else "none"
+    if is_argument_bound(session, "interactions", "session_id"):
+        sessions = "bound"
+    else:
+        sessions = "breaks" if real else "none"
     hours = setting_number(session, "basket_hours", least=0)
+    minutes = setting_number(session, "session_gap_minutes", least=0)
     weights = session.rows(
         "SELECT w.event, w.weight::VARCHAR FROM recsql.event_weights AS w ORDER BY w.event"
     )
@@ -83,6 +94,9 @@ def purchase_reader(session: Session) -> PurchaseReader:
         baskets,
         int(hours * 3_600_000_000),
         definition,
+        real_time=real,
+        sessions=sessions,
+        session_microseconds=int(minutes * 60_000_000),
         prunable=has_ts and kind == "TIMESTAMP",
     )
 
@@ -122,7 +136,7 @@ def _purchase_sql(*, time: str, has_ts: bool, real: bool, weighted: bool, until:
     if until is not None:
         conditions.append(f"({time} IS NULL OR {time} <= {until})")
     return (
-        f"SELECT i.user_id, i.item_id, i.basket_id, {moment} AS time, {day} AS day, "
+        f"SELECT i.user_id, i.item_id, i.basket_id, i.session_id, {moment} AS time, {day} AS day, "
         f"{strength}::DECIMAL(18, 6) AS strength, hash(i.user_id, i.item_id, {moment}, "
         f"i.basket_id, {strength}::DECIMAL(18, 6)) AS row_hash "
         f"FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsql.data.events import Events, read_actors, read_events
 from recsql.data.history import BUYER, History, read_codes, read_fingerprints, read_history
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.database import Session
@@ -48,6 +49,7 @@ class Snapshot:
     history : every buyer
     buyers : Arrow table with one row a buyer: user_id, basket_id, transactions
     item_days : transactions an item and day
+    events : purchases of customers in order of time; None where nobody asked for them
     """
 
     reader: PurchaseReader
@@ -56,6 +58,7 @@ class Snapshot:
     history: History
     buyers: pa.Table
     item_days: ItemDays
+    events: Events | None
 
     @property
     def n_items(self) -> int:
@@ -63,8 +66,8 @@ class Snapshot:
         return len(self.item_ids)
 
 
-def read_snapshot(session: Session) -> Snapshot:
-    """Read everything; leaves the TEMP tables _recsql_…, names no view of a user can mean."""
+def read_snapshot(session: Session, *, with_events: bool = False) -> Snapshot:
+    """Read everything, events where they are asked for; leaves the TEMP tables _recsql_…, names no view of a user can mean."""
     with session.transaction():
         reader = purchase_reader(session)
         read_codes(session, reader)
@@ -79,7 +82,11 @@ def read_snapshot(session: Session) -> Snapshot:
             "FROM _recsql_buyer_day AS d GROUP BY ALL)",
         )
         item_days = read_item_day_arrays(session, "_recsql_item_day")
-    return Snapshot(reader, item_ids, available, history, buyers, item_days)
+        events = None
+        if with_events:
+            n_actors = read_actors(session, reader)
+            events = read_events(session, reader, len(item_ids), n_actors)
+    return Snapshot(reader, item_ids, available, history, buyers, item_days, events)
 
 
 def read_item_days(session: Session, purchases: str, condition: str = "true") -> None:

@@ -47,6 +47,24 @@ def _windows(buyer: Any, time: Any, length: Any) -> Any:
     return basket
 
 
+def breaks(user: Array, time: Array, length: int) -> Array:
+    """Number the sessions of all customers: a longer break than ``length`` begins a new one.
+
+    Parameters
+    ----------
+    user : integers[n_rows]    ascending
+    time : int64[n_rows]       ascending within a customer
+    length : int               on the scale of time
+
+    Returns
+    -------
+    int64[n_rows]    from 0, in the order of the rows
+    """
+    begins = np.zeros(len(user), dtype=bool)
+    begins[1:] = (np.diff(user) != 0) | (np.diff(time) > length)
+    return np.cumsum(begins)
+
+
 def latest_times(ptr: Array, item: Array, row_group: Array, row_item: Array, time: Array) -> Array:
     """Give the latest time of each item in each group.
 

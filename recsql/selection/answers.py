@@ -76,7 +76,7 @@ def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
     if not dated.all():
         days = ItemDays(days.item[dated], days.day[dated], days.transactions[dated])
     cap = setting_int(session, "max_group_items", least=2)
-    return Purchases(snapshot.history, days, snapshot.reader.today, cap)
+    return Purchases(snapshot.history, days, snapshot.reader.today, cap, snapshot.events)
 
 
 def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> CoPurchase | None:
