@@ -19,6 +19,7 @@ from recsql.errors import StateError
 from recsql.headers import Header, read_header
 from recsql.serving.instances import INSTANCE_FUNCTION, instance_key, keep, new_key
 from recsql.store.schema import UNBOUND_TYPES, schema_exists, stored_prefix
+from recsql.tasks import TASKS
 
 _REGISTRATION = threading.Lock()
 _COMPLETE: set[str] = set()
@@ -171,15 +172,26 @@ def template_values(session: Session) -> dict[str, str]:
     values["bought_at"] = (
         "make_timestamp(epoch_us(i.ts))" if values["real_time"] == "true" else "NULL::TIMESTAMP"
     )
+    values["at_time"] = _moment(session, bound)
     values["has_ts"] = str(bound and is_argument_bound(session, "interactions", "ts")).lower()
     incumbents = dict(
         session.rows(
             "SELECT m.task, m.algorithm FROM recsql.models AS m WHERE m.status = 'incumbent'"
         )
     )
-    for task in ("bundle", "related", "popular", "trending"):
+    for task in TASKS:
         values[f"{task}_model"] = literal(incumbents.get(task, ""))
     return values
+
+
+def _moment(session: Session, bound: bool) -> str:
+    """Give SQL for the argument at_time on the scale of times: BIGINT."""
+    if not bound or not is_argument_bound(session, "interactions", "ts"):
+        sentence = "at_time must be left out where no ts is bound. CALL recsql.bind_interactions."
+        return f"CASE WHEN at_time IS NOT NULL THEN error({literal(sentence)})::BIGINT END"
+    if has_real_time(session):
+        return "epoch_us(at_time::TIMESTAMP)"
+    return "at_time::BIGINT"
 
 
 def _missing(session: Session) -> dict[str, str]:
@@ -201,7 +213,7 @@ def _missing(session: Session) -> dict[str, str]:
     for source, call in calls.items():
         if source not in bound:
             missing[source] = f"{source} must be bound first. {call}."
-    for task in ("bundle", "related", "popular", "trending"):
+    for task in TASKS:
         if "interactions" not in bound:
             missing[f"task {task}"] = missing["interactions"] + " Then CALL recsql.train()."
         elif task not in trained:

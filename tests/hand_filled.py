@@ -12,8 +12,9 @@ import recsql
 from recsql.database import Session, quote
 from recsql.functions import write_macros
 from recsql.kernels.importance import log_sum_importance
+from recsql.tasks import TASKS
 
-ALL_TASKS = ("bundle", "related", "popular", "trending")
+ALL_TASKS = TASKS
 TOTALS = {
     "data_now": None,
     "today": None,

@@ -18,8 +18,8 @@ class PurchaseReader:
     Attributes
     ----------
     sql : SELECT with user_id, item_id, basket_id, session_id, time (BIGINT: microseconds since
-        1970, or the ordering integer; NULL without one), day (days since 1970; NULL without real time),
-        strength (DECIMAL: weight of the event) and row_hash (UBIGINT)
+        1970, or the ordering integer; NULL without one), day (days since 1970; NULL without real
+        time), strength (DECIMAL: weight of the event) and row_hash (UBIGINT)
     now : the present on the scale of ``time``; None without times
     today : the present as days since 1970; None without real time
     baskets : 'bound' (basket_id), 'windows' (time) or 'none'
@@ -54,12 +54,15 @@ class PurchaseReader:
         return f"{self.sql} AND i.ts >= make_timestamp({start}) AND i.ts < make_timestamp({end})"
 
 
-def purchase_reader(session: Session) -> PurchaseReader:
-    """Look at the binding, the event weights and the settings, and fix the present."""
+def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
+    """Look at the binding, the event weights and the settings, and fix the present.
+
+    ``live`` takes the clock for the present instead of looking for the latest time in the data.
+    """
     kind = dict(session.columns("SELECT * FROM recsql.interactions"))["ts"]
     has_ts = is_argument_bound(session, "interactions", "ts")
     real = has_ts and kind in REAL_TIME_TYPES
-    now = _now(session, kind) if has_ts else None
+    now = _now(session, kind, live=live) if has_ts else None
     if is_argument_bound(session, "interactions", "basket_id"):
         baskets = "bound"
     else:
@@ -101,7 +104,7 @@ def purchase_reader(session: Session) -> PurchaseReader:
     )
 
 
-def _now(session: Session, kind: str) -> int | None:
+def _now(session: Session, kind: str, *, live: bool) -> int | None:
     text = setting_text(session, "now")
     integer = kind in INTEGER_TYPES
     if text:
@@ -113,6 +116,8 @@ def _now(session: Session, kind: str) -> int | None:
                 "UPDATE recsql.settings SET value = NULL WHERE name = 'now'."
             )
         return int(value if integer else session.value("SELECT epoch_us(?::TIMESTAMP)", [text]))
+    if live:
+        return None if integer else int(session.value("SELECT epoch_us(now())"))
     if integer:
         latest = session.value("SELECT max(TRY_CAST(i.ts AS BIGINT)) FROM recsql.interactions AS i")
     else:

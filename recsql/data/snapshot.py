@@ -67,7 +67,10 @@ class Snapshot:
 
 
 def read_snapshot(session: Session, *, with_events: bool = False) -> Snapshot:
-    """Read everything, events where they are asked for; leaves the TEMP tables _recsql_…, names no view of a user can mean."""
+    """Read everything, events where they are asked for.
+
+    Leaves the TEMP tables _recsql_…, names no view of a user can mean.
+    """
     with session.transaction():
         reader = purchase_reader(session)
         read_codes(session, reader)

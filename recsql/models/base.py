@@ -81,6 +81,13 @@ class Purchases:
         share = most_entries / entries
         return self.of_buyers(np.random.default_rng(seed).random(self.history.n_buyers) < share)
 
+    def only_events(self, events: Events) -> Purchases:
+        """Give purchases of which nothing but some events is known."""
+        none = np.empty(0, dtype=np.int64)
+        history = self.history.select(np.zeros(self.history.n_buyers, dtype=bool))
+        days = ItemDays(none.astype(np.int32), none, none)
+        return Purchases(history, days, None, self.group_cap, events)
+
     def of_buyers(self, chosen: Array) -> Purchases:
         """Give the purchases of some buyers; days are left as they are."""
         events = self.events
@@ -228,6 +235,12 @@ class Recommender(ABC):
             raise ParameterError(f"{self.name} must be asked for customers, got none.")
         return self._recommend(requests, k, candidates)
 
+    @classmethod
+    def variants(cls, *, real_time: bool) -> list[Self]:
+        """Give the settings that compete where nobody asks for others."""
+        del real_time
+        return [cls()]
+
     def params(self) -> dict[str, Any]:
         """Give the settings by name."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
@@ -255,6 +268,29 @@ class Recommender(ABC):
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
         """Take arrays back; models without arrays need not care."""
+
+
+def first_of_order(
+    order: Array, requests: Requests, k: int, candidates: Array | None = None
+) -> Array:
+    """Give each request the first ``k`` items of one order that it may get: int32[n_requests, k].
+
+    Parameters
+    ----------
+    order : int32[n]    item codes, best first
+    """
+    if candidates is not None:
+        order = order[candidates[order]]
+    item = np.full((len(requests), k), -1, dtype=np.int32)
+    ptr, bought = np.zeros(len(requests) + 1, dtype=np.int64), order[:0]
+    if requests.exclude_bought and requests.events is not None:
+        ptr, bought = requests.events.distinct_items()
+    for row, asked in enumerate(requests.item):
+        left_out = bought[ptr[row] : ptr[row + 1]]
+        best = order[: k + 1 + len(left_out)]
+        best = best[(best != asked) & ~np.isin(best, left_out)][:k]
+        item[row, : len(best)] = best
+    return item
 
 
 MOST_SCORES = 4_000_000  # scores in memory at a time: 16 MB

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from recsql.kernels.pairs import (
 from recsql.kernels.ranking import Neighbours
 from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
 
+HALF_LIVES_DAYS = (30.0, 120.0)
 LEAST_RANKED = 50
 WEIGHTINGS = ("cosine", "jaccard", "confidence", "lift", "count")
 
@@ -97,6 +98,18 @@ class CoPurchase(Recommender):
     weighting: str = "cosine"
     min_support: int = 2
     half_life_days: float | None = None
+
+    @classmethod
+    def variants(cls, *, real_time: bool) -> list[Self]:
+        """Give every weighting, and two of them with ages where there is real time."""
+        found = [cls(weighting=weighting) for weighting in WEIGHTINGS]
+        if real_time:
+            found += [
+                cls(weighting=weighting, half_life_days=days)
+                for weighting in ("cosine", "confidence")
+                for days in HALF_LIVES_DAYS
+            ]
+        return found
 
     def __post_init__(self) -> None:
         self.keep_pair_bytes = 0  # not a setting: a trainer that will refresh raises it

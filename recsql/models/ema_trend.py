@@ -9,7 +9,7 @@ import numpy as np
 
 from recsql.errors import ParameterError
 from recsql.kernels.trend import trend
-from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
+from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests, first_of_order
 
 
 @dataclass
@@ -63,12 +63,7 @@ class EmaTrend(Recommender):
         self.bought_ = sold >= self.least_transactions
 
     def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
-        eligible = self.bought_ if candidates is None else self.bought_ & candidates
-        order = np.lexsort((np.arange(len(self.z_)), -self.z_))
-        order = order[eligible[order]].astype(np.int32)
-        item = np.full((len(requests), k), -1, dtype=np.int32)
-        for row, query in enumerate(requests.item):
-            best = order[: k + 1][order[: k + 1] != query][:k]
-            item[row, : len(best)] = best
+        order = np.lexsort((np.arange(len(self.z_)), -self.z_)).astype(np.int32)
+        item = first_of_order(order[self.bought_[order]], requests, k, candidates)
         score = np.where(item >= 0, self.z_[np.maximum(item, 0)], 0.0)
         return Recommended(item, score, np.zeros_like(item))

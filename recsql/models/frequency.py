@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -25,10 +25,16 @@ class Frequency(ScoringRecommender):
     """
 
     name: ClassVar[str] = "frequency"
-    tasks: ClassVar[tuple[str, ...]] = ("next",)
+    tasks: ClassVar[tuple[str, ...]] = ("next", "for_you")
 
     decay: float = 0.9
     global_weight: float = 0.01
+
+    @classmethod
+    def variants(cls, *, real_time: bool) -> list[Self]:
+        """Give slow and fast forgetting."""
+        del real_time
+        return [cls(decay=decay) for decay in (1.0, 0.9, 0.7)]
 
     def _check(self) -> None:
         if not 0 < self.decay <= 1:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from recsql.errors import ParameterError
-from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
+from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests, first_of_order
 
 
 @dataclass
@@ -17,7 +18,13 @@ class Popularity(Recommender):
 
     name: ClassVar[str] = "popularity"
     tasks: ClassVar[tuple[str, ...]] = ("popular",)
-    baseline_for: ClassVar[tuple[str, ...]] = ("related", "bundle", "trending")
+    baseline_for: ClassVar[tuple[str, ...]] = (
+        "related",
+        "bundle",
+        "trending",
+        "next",
+        "for_you",
+    )
 
     days: int | None = 30
 
@@ -26,22 +33,25 @@ class Popularity(Recommender):
             raise ParameterError(f"days must be at least 1, got {self.days}. None counts all days.")
 
     def _fit(self, purchases: Purchases) -> None:
-        counted = np.ones(len(purchases.item_days.day), dtype=bool)
-        if self.days is not None and purchases.today is not None:
-            counted = purchases.item_days.day > purchases.today - self.days
-        self.count_ = np.bincount(
-            purchases.item_days.item[counted],
-            weights=purchases.item_days.transactions[counted].astype(np.float64),
-            minlength=purchases.n_items,
-        )
+        days = purchases.item_days
+        if len(days.item) == 0 and purchases.events is not None:  # nothing has a date
+            item, sold = purchases.events.item, np.ones(len(purchases.events.item))
+        else:
+            counted = np.ones(len(days.day), dtype=bool)
+            if self.days is not None and purchases.today is not None:
+                counted = days.day > purchases.today - self.days
+            item, sold = days.item[counted], days.transactions[counted].astype(np.float64)
+        self.count_ = np.bincount(item, weights=sold, minlength=purchases.n_items)
+
+    def arrays(self) -> dict[str, Array]:
+        """Give the transactions of each item."""
+        return {"count": self.count_}
+
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        self.count_ = arrays["count"]
 
     def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
-        eligible = self.count_ > 0 if candidates is None else (self.count_ > 0) & candidates
-        order = np.lexsort((np.arange(len(self.count_)), -self.count_))
-        order = order[eligible[order]][: k + 1].astype(np.int32)
-        item = np.full((len(requests), k), -1, dtype=np.int32)
-        for row, query in enumerate(requests.item):
-            best = order[order != query][:k]
-            item[row, : len(best)] = best
+        order = np.lexsort((np.arange(len(self.count_)), -self.count_)).astype(np.int32)
+        item = first_of_order(order[self.count_[order] > 0], requests, k, candidates)
         score = np.where(item >= 0, self.count_[np.maximum(item, 0)], 0.0)
         return Recommended(item, score, score.astype(np.int32))

@@ -15,7 +15,7 @@ from recsql.data.snapshot import NO_DAY, ItemDays, Snapshot
 from recsql.database import Session
 from recsql.kernels.importance import log_sum_importance
 from recsql.kernels.trend import softmax, trend
-from recsql.models.base import Purchases
+from recsql.models.base import Purchases, Recommender
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
 from recsql.settings import setting_int, setting_number, setting_text
@@ -79,12 +79,11 @@ def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
     return Purchases(snapshot.history, days, snapshot.reader.today, cap, snapshot.events)
 
 
-def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> CoPurchase | None:
-    """Fit the model of an item-to-item task, keeping its pairs; None for other tasks."""
+def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> Recommender:
+    """Fit an incumbent on all purchases; one that counts pairs keeps them."""
     model = model_named(stored.algorithm)(**stored.params)
-    if not isinstance(model, CoPurchase):
-        return None
-    model.keep_pair_bytes = pair_bytes(session)
+    if isinstance(model, CoPurchase):
+        model.keep_pair_bytes = pair_bytes(session)
     return model.fit(purchases)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,14 +13,14 @@ import numpy as np
 from recsql.errors import ParameterError, RecsqlError
 from recsql.models.base import Purchases, Recommender
 from recsql.models.catalogue import baselines_for, models_for
-from recsql.models.copurchase import WEIGHTINGS, CoPurchase
+from recsql.models.copurchase import CoPurchase
 from recsql.models.popularity import Popularity
 from recsql.selection.evaluate import Metric, Split, answer, measure, split
 from recsql.selection.measure import Measured
+from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 DECIDING = "ndcg_validation"
-HALF_LIVES_DAYS = (30.0, 120.0)
 
 
 @dataclass
@@ -28,13 +29,16 @@ class Candidate:
 
     Attributes
     ----------
-    baseline : only measured, never promoted
+    baseline : trivial: what the others must beat
+    may_serve : can be promoted; of the baselines only those for customers, where nobody has asked
+        for other models
     status : 'candidate', 'incumbent', 'failed' or 'skipped'; error says why
     """
 
     task: str
     model: Recommender
     baseline: bool = False
+    may_serve: bool = True
     status: str = "candidate"
     error: str | None = None
     metrics: list[Metric] = field(default_factory=list)
@@ -62,25 +66,17 @@ def candidates_for(
     if not wanted:
         known = ", ".join(cls.name for cls in models_for(task))
         raise ParameterError(f"models for {task} must be among {known}, got {list(names or [])}.")
-    found = []
-    for cls in wanted:
-        if issubclass(cls, CoPurchase):
-            found += [Candidate(task, cls(weighting=weighting)) for weighting in WEIGHTINGS]
-            if real_time:
-                found += [
-                    Candidate(task, cls(weighting=weighting, half_life_days=days))
-                    for weighting in ("cosine", "confidence")
-                    for days in HALF_LIVES_DAYS
-                ]
-        else:
-            found.append(Candidate(task, cls()))
+    found = [
+        Candidate(task, model) for cls in wanted for model in cls.variants(real_time=real_time)
+    ]
     for candidate in found:
         if isinstance(candidate.model, CoPurchase):
             candidate.model.keep_pair_bytes = pair_bytes
-    for cls in baselines_for(task):
-        found.append(Candidate(task, cls(), baseline=True))
+    trivial: list[Recommender] = [cls() for cls in baselines_for(task)]
     if task != "trending":
-        found.append(Candidate(task, Popularity(days=None), baseline=True))
+        trivial.append(Popularity(days=None))
+    may_serve = task in CUSTOMER_TASKS and names is None
+    found += [Candidate(task, model, baseline=True, may_serve=may_serve) for model in trivial]
     return found
 
 
@@ -91,7 +87,7 @@ def compete(
     seed: int,
     deadline: float | None = None,
 ) -> tuple[list[Split], str]:
-    """Measure every candidate and promote the best; gives the test splits and the reason.
+    """Measure every candidate; gives the test splits and why the best will be promoted.
 
     The winner is chosen on a validation part, cut from the training part in the same way as the
     test part from everything; the test part is measured once for each candidate and decides
@@ -109,14 +105,34 @@ def compete(
             candidate.metrics += _measure(candidate, test, eligible, seed, validation=False)
         except (RecsqlError, MemoryError) as error:
             candidate.status, candidate.error = "failed", str(error) or type(error).__name__
-    able = [c for c in competing if not c.baseline and c.status == "candidate"]
-    if not able:
-        return test, "no model could be trained"
-    winner = max(able, key=lambda c: c.decides)  # the first of equals
-    winner.status = "incumbent"
+    n_able = len(promotable(competing))
     if not validation:
         return test, "too little data to compare: the first setting is taken"
-    return test, f"highest {DECIDING} at 10 of {len(able)} settings"
+    return test, f"highest {DECIDING} at 10 of {n_able} settings"
+
+
+def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
+    """Give the candidates that can be promoted, best first, of equals the first."""
+    able = [c for c in competing if c.status == "candidate" and c.may_serve]
+    return sorted(able, key=lambda c: -c.decides)
+
+
+def promote(competing: Sequence[Candidate], purchases: Purchases) -> Recommender | None:
+    """Promote the best candidate that learns from all purchases, and give what it learned.
+
+    Those that cannot are failed; None when no candidate can.
+    """
+    for candidate in promotable(competing):
+        model = copy.copy(candidate.model)
+        if candidate.task in (*NEIGHBOUR_TASKS, *CUSTOMER_TASKS):
+            try:
+                model.fit(purchases)
+            except (RecsqlError, MemoryError) as error:
+                candidate.status, candidate.error = "failed", str(error) or type(error).__name__
+                continue
+        candidate.status = "incumbent"
+        return model
+    return None
 
 
 def _measure(
@@ -137,7 +153,7 @@ def _measure(
         started = time.perf_counter()
         found.append(answer(candidate.model, part, eligible))
         seconds += time.perf_counter() - started
-        queries += len(part.queries.query)
+        queries += len(part.queries.requests)
         candidate.train_seconds, candidate.peak_bytes = cost.seconds, cost.peak_bytes
     candidate.predict_microseconds = seconds * 1e6 / queries
     metrics = measure(parts, found, eligible, seed)

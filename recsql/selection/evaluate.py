@@ -12,6 +12,13 @@ from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.metrics.interval import bootstrap_interval
 from recsql.metrics.ranked import PER_QUERY, coverage, hits
 from recsql.models.base import Purchases, Recommender, Requests
+from recsql.splits.customers import (
+    ask_customers,
+    customers_rebuy,
+    hidden_after,
+    hidden_last_basket,
+    hidden_last_share,
+)
 from recsql.splits.queries import Queries, hide_all_but_one
 from recsql.splits.random import random_buyers
 from recsql.splits.time import cut_time
@@ -33,7 +40,7 @@ class Split:
 
     Attributes
     ----------
-    protocol : 'time' or 'random'
+    protocol : 'time', 'random' or 'last'
     cut : time of the cut; None without time
     """
 
@@ -62,10 +69,15 @@ def split(task: str, purchases: Purchases, seed: int) -> list[Split]:
     customer's (basket's) items in it is shown, the rest must be found. ``popular``: the 10 items
     that sell most in the last 28 days must be found. ``trending``: the 50 items that sell most
     above their own norm in the last 14 days, (sold - norm) / sqrt(norm + 1/6), where the norm is
-    the rate of the 84 days before. Both are asked at 8 weekly cuts, one query each.
+    the rate of the 84 days before. Both are asked at 8 weekly cuts, one query each. ``next``: the
+    newest fifth of the events is hidden; the items of a customer's first basket in it must be
+    found. ``for_you``: all items that a customer buys in it for the first time. Without real time
+    the last basket, or the last fifth of each customer's events, is hidden.
     """
     if task in ("popular", "trending"):
         return _split_days(task, purchases)
+    if task in ("next", "for_you"):
+        return _split_customers(task, purchases, seed)
     times = purchases.history.basket_time
     cut = cut_time(times, SHARE_TEST)
     if cut is None:
@@ -79,14 +91,17 @@ def split(task: str, purchases: Purchases, seed: int) -> list[Split]:
         )
     groups = test.user_groups if task == "related" else test.basket_groups
     queries = hide_all_but_one(*groups, seed)
-    if len(queries.query) == 0 or train.history.n_baskets == 0:
+    if len(queries.requests) == 0 or train.history.n_baskets == 0:
         return []
     return [Split(protocol, cut, train, queries)]
 
 
 def answer(model: Recommender, part: Split, eligible: Array, most: int | None = None) -> Array:
     """Give the items that a fitted model recommends for the queries: int32[n_queries, 10]."""
-    return model.recommend(Requests.of_items(part.queries.query[:most]), K, eligible).item
+    requests = part.queries.requests
+    if most is not None:
+        requests = requests.part(0, most)
+    return model.recommend(requests, K, eligible).item
 
 
 def measure(
@@ -104,6 +119,36 @@ def measure(
         metrics.append(Metric(name, K, float(values.mean()), low, high, len(values)))
     share = coverage(np.concatenate(found), int(eligible.sum()))
     return [*metrics, Metric("coverage", K, share, None, None, len(n_hidden))]
+
+
+def leaves_out_bought(task: str, purchases: Purchases) -> bool:
+    """Tell whether a task leaves out what the customer has bought, where a call does not say."""
+    assert purchases.events is not None  # tasks of customers have them
+    return task == "for_you" or not customers_rebuy(purchases.events)
+
+
+def _split_customers(task: str, purchases: Purchases, seed: int) -> list[Split]:
+    events = purchases.events
+    if events is None:
+        return []
+    cut = None if purchases.today is None else cut_time(events.time, SHARE_TEST)
+    if cut is not None:
+        train = purchases.before(cut, cut // MICROSECONDS_PER_DAY)
+        hidden = hidden_after(events, cut)
+    else:
+        hidden = hidden_last_basket(events) if task == "next" else hidden_last_share(events)
+        train = purchases.only_events(events.select(~hidden))
+    assert train.events is not None
+    queries = ask_customers(
+        events,
+        hidden,
+        seed,
+        next_basket=task == "next",
+        exclude_bought=leaves_out_bought(task, train),
+    )
+    if len(queries.requests) == 0:
+        return []
+    return [Split("last" if cut is None else "time", cut, train, queries)]
 
 
 def _split_days(task: str, purchases: Purchases) -> list[Split]:
@@ -127,7 +172,7 @@ def _split_at_day(task: str, purchases: Purchases, last_day: int) -> Split | Non
     else:
         truth = _largest((sold - norm) / np.sqrt(norm + hidden / NORM_DAYS), TREND_TRUTH)
     queries = Queries(
-        np.array([-1], dtype=np.int32), np.array([0, len(truth)], dtype=np.int64), np.sort(truth)
+        Requests.of_items(np.array([-1])), np.array([0, len(truth)], dtype=np.int64), np.sort(truth)
     )
     cut = first * MICROSECONDS_PER_DAY
     return Split("time", cut, purchases.before(cut, first), queries)

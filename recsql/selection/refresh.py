@@ -41,6 +41,7 @@ from recsql.selection.train import rebuild
 from recsql.settings import setting_int
 from recsql.store.models import StoredModel, incumbents, insert_run
 from recsql.store.stored import buyer_table, read_buyers, replace_table_by_query, write_top_items
+from recsql.tasks import CUSTOMER_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -349,9 +350,10 @@ def _write_change(session: Session, change: _Change) -> None:
 
 
 def _update_models(session: Session, change: _Change) -> None:
+    """Note what the answers now rest on; models of customers still rest on what they learned."""
     session.execute(
         "UPDATE recsql.models AS m SET data_fingerprint = ?, n_interactions = ?, n_users = "
         "(SELECT count(*) FROM recsql.user_scores), n_items = (SELECT count(*) FROM "
-        "recsql.item_scores) WHERE m.status = 'incumbent'",
-        [data_fingerprint(session), int(change.item_days.transactions.sum())],
+        "recsql.item_scores) WHERE m.status = 'incumbent' AND NOT list_contains(?, m.task)",
+        [data_fingerprint(session), int(change.item_days.transactions.sum()), CUSTOMER_TASKS],
     )

@@ -11,8 +11,9 @@ from typing import Any
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
 from recsql.errors import StateError
-from recsql.models.base import Purchases
+from recsql.models.base import Purchases, Recommender
 from recsql.models.catalogue import model_named
+from recsql.models.copurchase import CoPurchase
 from recsql.selection.answers import (
     count_items,
     data_fingerprint,
@@ -22,8 +23,9 @@ from recsql.selection.answers import (
     pair_bytes,
     write_scores,
 )
-from recsql.selection.candidates import Candidate, candidates_for, compete
-from recsql.selection.evaluate import Split
+from recsql.selection.candidates import Candidate, candidates_for, compete, promote
+from recsql.selection.customer_models import write_model
+from recsql.selection.evaluate import Split, leaves_out_bought
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
 from recsql.store.models import (
@@ -41,7 +43,7 @@ from recsql.store.stored import (
     replace_table_by_query,
     write_top_items,
 )
-from recsql.tasks import TASKS
+from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS, TASKS
 
 MOST_EVALUATION_ENTRIES = 5_000_000
 
@@ -54,6 +56,7 @@ class Competition:
     candidates: list[Candidate]
     splits: list[Split]
     reason: str
+    learned: Recommender | None = None
     ids: list[str] = field(default_factory=list)
 
     @property
@@ -86,7 +89,10 @@ def train(
     finish : called inside the writing transaction (what depends on the stored answers follows)
     """
     started = time.perf_counter()
-    snapshot = read_snapshot(session)
+    tasks = list(TASKS if task is None else [task])
+    if models is not None and task is None:
+        tasks = [t for t in TASKS if any(_serves(t, name) for name in models)]
+    snapshot = read_snapshot(session, with_events=any(t in CUSTOMER_TASKS for t in tasks))
     if snapshot.n_items == 0:
         raise StateError(
             "The interactions must hold at least one purchase, got none. "
@@ -96,15 +102,15 @@ def train(
     sampled = purchases.sample(MOST_EVALUATION_ENTRIES, seed)
     most_pair_bytes = pair_bytes(session)
     deadline = None if budget_s is None else started + budget_s
-    tasks = list(TASKS if task is None else [task])
-    if models is not None and task is None:
-        tasks = [t for t in TASKS if any(_serves(t, name) for name in models)]
     competitions = [
         _compete(wanted, models, sampled, snapshot, seed, deadline, most_pair_bytes)
         for wanted in each(tasks)
     ]
     run = next_run_number(session)
     for competition in competitions:
+        competition.learned = promote(competition.candidates, purchases)
+        if competition.learned is None:
+            competition.reason = "no model could be trained"
         competition.ids = [
             f"{competition.task}/{c.model.name}/{run}.{n}"
             for n, c in enumerate(competition.candidates, start=1)
@@ -116,7 +122,8 @@ def train(
 def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
     """Count everything again with the incumbents there are."""
     started = time.perf_counter()
-    snapshot = read_snapshot(session)
+    with_events = any(stored.task in CUSTOMER_TASKS for stored in incumbents(session))
+    snapshot = read_snapshot(session, with_events=with_events)
     purchases = make_purchases(session, snapshot)
     write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
 
@@ -144,11 +151,12 @@ def write_rebuilt(
         if c.winner is not None
     }
     serving = {stored.task: stored for stored in incumbents(session)} | winners
-    fitted = {
-        name: model
-        for name, stored in sorted(serving.items())
-        if (model := fit_incumbent(session, stored, purchases)) is not None
-    }
+    learned = {c.task: c.learned for c in competitions if c.learned is not None}
+    for name, stored in sorted(serving.items()):
+        asked = NEIGHBOUR_TASKS if competitions else (*NEIGHBOUR_TASKS, *CUSTOMER_TASKS)
+        if name in asked and name not in learned:
+            learned[name] = fit_incumbent(session, stored, purchases)
+    fitted = {name: model for name, model in learned.items() if isinstance(model, CoPurchase)}
     lists = neighbours_of(session, fitted, snapshot.available)
     counts = count_items(snapshot.history, snapshot.n_items)
     kept = setting_int(session, "generations_kept")
@@ -173,6 +181,15 @@ def write_rebuilt(
             if competition.winner is not None:
                 retire(session, competition.task, kept)
             _write_competition(session, competition, snapshot, seed)
+        for name, model in learned.items():
+            if name in CUSTOMER_TASKS:
+                write_model(
+                    session,
+                    serving[name],
+                    model,
+                    snapshot.item_ids,
+                    exclude_bought=leaves_out_bought(name, purchases),
+                )
         kept_pairs = [write_base(session, serving[name], model) for name, model in fitted.items()]
         insert_run(
             session,
@@ -241,7 +258,7 @@ def _write_competition(
                 part.protocol,
                 part.cut,
                 part.train.history.n_baskets,
-                len(part.queries.query),
+                len(part.queries.requests),
                 seed,
             ],
         )

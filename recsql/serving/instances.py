@@ -13,12 +13,14 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 
+from recsql.database import Session
 from recsql.errors import StateError
 
 INSTANCE_FUNCTION = "_recsql_instance"
@@ -113,6 +115,17 @@ def cursor_for(key: str) -> duckdb.DuckDBPyConnection:
         "A registered connection must be open, got none: each one was closed. "
         "Call recsql.register(con) on this connection."
     )
+
+
+@contextmanager
+def session_of(key: str) -> Iterator[Session]:
+    """Give a session of its own in the instance, closed at the end of the block."""
+    con = cursor_for(key)
+    try:
+        con.execute("SET enable_progress_bar = false")  # the caller's own shows how far it is
+        yield Session(con)
+    finally:
+        con.close()
 
 
 def writer_lock(key: str) -> threading.RLock:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from recsql.models.base import Requests
+
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_QUERIES = 5_000
 
@@ -17,12 +19,12 @@ class Queries:
 
     Attributes
     ----------
-    query : int32[n_queries]              the item shown
+    requests : Requests                   what is asked: about an item, or for a customer
     truth_ptr : int64[n_queries + 1]      where the hidden items of each query begin
     truth : int32[…]                      hidden items, never empty for a query
     """
 
-    query: Array
+    requests: Requests
     truth_ptr: Array
     truth: Array
 
@@ -50,4 +52,4 @@ def hide_all_but_one(ptr: Array, item: Array, seed: int) -> Queries:
     hidden = entries[~np.isin(entries, shown)]
     truth_ptr = np.zeros(len(usable) + 1, dtype=np.int64)
     np.cumsum(sizes[usable] - 1, out=truth_ptr[1:])
-    return Queries(item[shown].astype(np.int32), truth_ptr, item[hidden])
+    return Queries(Requests.of_items(item[shown]), truth_ptr, item[hidden])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any, Concatenate, ParamSpec, cast
@@ -25,7 +24,7 @@ from recsql.errors import (
 from recsql.functions import add_python_functions
 from recsql.headers import Header, read_header
 from recsql.result import Result
-from recsql.serving.instances import cursor_for, writer_lock
+from recsql.serving.instances import session_of, writer_lock
 
 Rows = Sequence[tuple[Any, ...]]
 Parameters = ParamSpec("Parameters")
@@ -84,7 +83,7 @@ def statement(
         progress = bool(kwargs.pop("progress", False))
         register(con)
         key = add_python_functions(con)
-        with _session_of(key) as session:
+        with session_of(key) as session:
             call = _call_from_python(con, session, progress)
             with writer_lock(key):
                 rows = run(call, *args, **kwargs)
@@ -99,7 +98,7 @@ def run_from_sql(name: str, key: str, text: str) -> list[dict[str, Any]]:
     given = json.loads(text)
     caller = given.pop("caller")
     arguments = {n: value for n, value in given.items() if value is not None or n == "relation"}
-    with _session_of(key) as session:
+    with session_of(key) as session:
         # Counted before the wait for other writers, in which rows may come and go.
         call = Call(
             session,
@@ -153,16 +152,6 @@ def refuse_uncommitted(call: Call) -> None:
             f"The interactions must be committed first, got a transaction that sees {visible:,} "
             f"rows where {committed:,} are committed. {remedy} and call again."
         )
-
-
-@contextmanager
-def _session_of(key: str) -> Iterator[Session]:
-    con = cursor_for(key)
-    try:
-        con.execute("SET enable_progress_bar = false")  # the caller's own shows how far it is
-        yield Session(con)
-    finally:
-        con.close()
 
 
 def _committed(session: Session) -> int:

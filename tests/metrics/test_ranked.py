@@ -9,13 +9,14 @@ import pytest
 
 from recsql.metrics.interval import bootstrap_interval
 from recsql.metrics.ranked import coverage, hits, ndcg, precision, recall
+from recsql.models.base import Requests
 from recsql.splits.queries import Queries
 
 
 def queries(*truths: list[int]) -> Queries:
     ptr = np.cumsum([0, *(len(truth) for truth in truths)]).astype(np.int64)
     flat = np.array([code for truth in truths for code in truth], dtype=np.int32)
-    return Queries(np.zeros(len(truths), dtype=np.int32), ptr, flat)
+    return Queries(Requests.of_items(np.zeros(len(truths))), ptr, flat)
 
 
 def lists(*rows: list[int]) -> np.ndarray:

@@ -25,22 +25,22 @@ def test_one_item_is_shown_and_the_rest_of_its_group_hidden(
 ) -> None:
     found = hide_all_but_one(*as_arrays(groups), seed)
     usable = [group for group in groups if len(group) >= 2]
-    assert len(found.query) == len(usable)
+    assert len(found.requests.item) == len(usable)
     for row, group in enumerate(usable):
         truth = found.truth[found.truth_ptr[row] : found.truth_ptr[row + 1]]
-        assert {int(found.query[row]), *map(int, truth)} == group
-        assert int(found.query[row]) not in truth
+        assert {int(found.requests.item[row]), *map(int, truth)} == group
+        assert int(found.requests.item[row]) not in truth
 
 
 def test_the_same_seed_gives_the_same_queries_and_another_seed_others() -> None:
     arrays = as_arrays([set(range(20)) for _ in range(50)])
-    first, again, other = (hide_all_but_one(*arrays, seed).query for seed in (0, 0, 1))
+    first, again, other = (hide_all_but_one(*arrays, seed).requests.item for seed in (0, 0, 1))
     assert first.tolist() == again.tolist() != other.tolist()
 
 
 def test_at_most_five_thousand_queries_are_asked() -> None:
     found = hide_all_but_one(*as_arrays([{1, 2}] * (MOST_QUERIES + 100)), 0)
-    assert len(found.query) == MOST_QUERIES
+    assert len(found.requests.item) == MOST_QUERIES
 
 
 def test_the_cut_leaves_the_newest_fifth() -> None:

@@ -32,6 +32,8 @@ CALLS = {
     "product_transaction_score": "product_transaction_score('a')",
     "recommend_bundle": "recommend_bundle('a')",
     "recommend_cart": "recommend_cart(['a'])",
+    "recommend_for_you": "recommend_for_you(1)",
+    "recommend_next": "recommend_next(1)",
     "recommend_related": "recommend_related('a')",
     "reference_customers": "reference_customers(1, 'a')",
     "trend_score": "trend_score('a')",

@@ -1,0 +1,122 @@
+"""What a few customers have bought, as it is at the call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recsql.data.bind import id_types
+from recsql.data.events import Events, number_in_order, pointers
+from recsql.data.purchases import PurchaseReader
+from recsql.database import Session
+from recsql.kernels.windows import breaks, time_windows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class LiveHistory:
+    """The events of customers that are asked for, and which of their items a model knows.
+
+    Attributes
+    ----------
+    events : of each customer in the order asked for, items by code
+    bought : ids of all items that each customer bought, as text
+    """
+
+    events: Events
+    bought: Sequence[frozenset[str]]
+
+
+def read_live(
+    session: Session,
+    reader: PurchaseReader,
+    users: Sequence[str | None],
+    until: Sequence[int | None],
+    code_of: dict[str, int],
+    n_items: int,
+) -> LiveHistory:
+    """Read what customers have bought, in one scan.
+
+    Parameters
+    ----------
+    users : ids as text; None and text that is no id have no history
+    until : for each customer the last moment that counts; None: all
+    code_of : item code by id, for every item that the model knows
+    """
+    rows = _rows(session, reader, users, until)
+    asked = np.asarray(rows.column("asked").to_numpy())
+    texts = rows.column("item").to_pylist()
+    item = np.array([code_of.get(text, -1) for text in texts], dtype=np.int32)
+    time = np.asarray(rows.column("time").to_numpy())
+    dated = np.asarray(rows.column("dated").to_numpy(zero_copy_only=False))
+    strength = np.asarray(rows.column("strength").to_numpy())
+    ptr = pointers(np.bincount(asked, minlength=len(users)))
+    if reader.baskets == "windows":
+        basket = np.full(len(asked), -1, dtype=np.int64)
+        basket[dated] = time_windows(
+            asked[dated].astype(np.int32), time[dated], reader.basket_microseconds
+        )[0]
+    else:
+        basket = _codes(rows, "basket_id", reader.baskets == "bound")
+    if reader.sessions == "breaks":
+        visit = breaks(asked, time, reader.session_microseconds)
+    elif reader.sessions == "bound":
+        visit = _codes(rows, "session_id", True)
+    else:
+        visit = np.zeros(len(asked), dtype=np.int64)
+    events = Events(
+        n_items,
+        ptr,
+        item,
+        time.astype(np.int64),
+        number_in_order(ptr, basket),
+        number_in_order(ptr, visit),
+        strength.astype(np.float32),
+    )
+    known = item >= 0
+    bought = [frozenset(texts[start:end]) for start, end in pairwise(ptr.tolist())]
+    return LiveHistory(events if known.all() else events.select(known), bought)
+
+
+def _rows(
+    session: Session,
+    reader: PurchaseReader,
+    users: Sequence[str | None],
+    until: Sequence[int | None],
+) -> pa.Table:
+    import pyarrow as pa
+
+    table = pa.table(
+        {
+            "asked": pa.array(range(len(users)), pa.int32()),
+            "id": pa.array(users, pa.string()),
+            "until": pa.array(until, pa.int64()),
+        }
+    )
+    kind = id_types(session)["user_id_type"]
+    with session.loaded(_recsql_asked=table):
+        return session.arrow(
+            "SELECT a.asked, p.item_id::VARCHAR AS item, coalesce(p.time, 0) AS time, "
+            "p.time IS NOT NULL AS dated, p.strength::FLOAT AS strength, p.basket_id, p.session_id "
+            f"FROM ({reader.sql}) AS p "
+            f"JOIN _recsql_asked AS a ON p.user_id = TRY_CAST(a.id AS {kind}) "
+            "WHERE a.until IS NULL OR p.time IS NULL OR p.time <= a.until "
+            "ORDER BY a.asked, 3, p.basket_id NULLS FIRST, p.session_id NULLS FIRST, p.item_id"
+        )
+
+
+def _codes(rows: pa.Table, column: str, wanted: bool) -> Array:
+    """Give equal numbers to equal values of a column, -1 to NULL and where it does not count."""
+    if not wanted or len(rows) == 0:
+        return np.full(len(rows), -1, dtype=np.int64)
+    coded = rows.column(column).combine_chunks().dictionary_encode()
+    indices = coded.combine_chunks().indices if hasattr(coded, "combine_chunks") else coded.indices
+    return np.asarray(indices.fill_null(-1).to_numpy(zero_copy_only=False)).astype(np.int64)

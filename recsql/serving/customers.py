@@ -1,0 +1,186 @@
+"""Answers for customers: a model in memory, and what they have bought by the time of the call.
+
+The ladder: what the incumbent of the task recommends; below it, where that list ends early, what
+was sold most by the last training or refresh (``model`` is then ``popularity``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recsql.data.live import LiveHistory, read_live
+from recsql.data.purchases import purchase_reader
+from recsql.database import Session
+from recsql.errors import NotTrainedError, ParameterError
+from recsql.models.base import Recommender, Requests
+from recsql.selection.customer_models import read_model
+from recsql.store.artifacts import artifact_versions
+from recsql.store.models import StoredModel, incumbents
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Row = dict[str, Any]
+MOST_RESIDENT = 8
+FALLBACK = "popularity"
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A model in memory, its item ids as text by code and back, and what it leaves out."""
+
+    model: Recommender
+    ids: Sequence[str]
+    code_of: dict[str, int]
+    exclude_bought: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request for a customer: ``exclude_bought`` None lets the data decide."""
+
+    user: str | None
+    k: int | None
+    until: int | None = None
+    exclude_bought: bool | None = None
+
+
+_RESIDENT: OrderedDict[tuple[str, ...], Resident] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row]]:
+    """Give the rows of each request: rank, item_id, score, model.
+
+    Raises
+    ------
+    NotTrainedError
+        The task has no incumbent.
+    ParameterError
+        k is NULL or below 1.
+    """
+    for one in asked:
+        if one.k is None or one.k < 1:
+            raise ParameterError(f"k must be at least 1, got {'NULL' if one.k is None else one.k}.")
+    if not asked:
+        return []
+    with session.transaction():
+        resident = _resident(session, task)
+        history = read_live(
+            session,
+            purchase_reader(session, live=True),
+            [one.user for one in asked],
+            [one.until for one in asked],
+            resident.code_of,
+            len(resident.ids),
+        )
+        gone = _gone(session)
+        rows = _recommended(resident, history, asked, gone)
+        _fill_up(session, rows, asked, history, resident, gone)
+    return rows
+
+
+def _recommended(
+    resident: Resident, history: LiveHistory, asked: Sequence[Asked], gone: frozenset[str]
+) -> list[list[Row]]:
+    """Ask the model, once for those who want their own items and once for those who do not."""
+    rows: list[list[Row]] = [[] for _ in asked]
+    eligible = np.ones(len(resident.ids), dtype=bool)
+    eligible[[resident.code_of[item] for item in gone if item in resident.code_of]] = False
+    leaves_out = np.array([_leaves_out(one, resident) for one in asked])
+    for flag in (False, True):
+        chosen = np.flatnonzero(leaves_out == flag).tolist()
+        if not chosen:
+            continue
+        requests = Requests.of_customers(
+            np.full(len(chosen), -1), history.events.of_users(np.array(chosen)), exclude_bought=flag
+        )
+        most = max(asked[place].k or 1 for place in chosen)
+        found = resident.model.recommend(requests, min(most, max(len(resident.ids), 1)), eligible)
+        for place, codes, scores in zip(chosen, found.item, found.score, strict=True):
+            wanted = codes[: asked[place].k]
+            rows[place] = [
+                _row(rank, resident.ids[code], float(score), resident.model.name)
+                for rank, (code, score) in enumerate(zip(wanted, scores, strict=False), start=1)
+                if code >= 0
+            ]
+    return rows
+
+
+def _fill_up(
+    session: Session,
+    rows: list[list[Row]],
+    asked: Sequence[Asked],
+    history: LiveHistory,
+    resident: Resident,
+    gone: frozenset[str],
+) -> None:
+    """Append best sellers to the lists that ended before k."""
+    short = [place for place, one in enumerate(asked) if len(rows[place]) < (one.k or 0)]
+    if not short:
+        return
+    most = len(gone) + max((asked[place].k or 0) + len(history.bought[place]) for place in short)
+    best = session.rows(
+        "SELECT s.item_id::VARCHAR, s.transactions::DOUBLE FROM recsql.item_scores AS s "
+        "ORDER BY s.transactions DESC, s.item_id LIMIT ?",
+        [most],
+    )
+    for place in short:
+        one = asked[place]
+        left_out = gone | {row["item_id"] for row in rows[place]}
+        if _leaves_out(one, resident):
+            left_out |= history.bought[place]
+        for item, sold in best:
+            if len(rows[place]) == one.k:
+                break
+            if item not in left_out:
+                rows[place].append(_row(len(rows[place]) + 1, item, sold, FALLBACK))
+
+
+def _row(rank: int, item: str, score: float, model: str) -> Row:
+    return {"rank": rank, "item_id": item, "score": score, "model": model}
+
+
+def _leaves_out(one: Asked, resident: Resident) -> bool:
+    return resident.exclude_bought if one.exclude_bought is None else one.exclude_bought
+
+
+def _gone(session: Session) -> frozenset[str]:
+    """Give the items that may not be recommended, as the bound items say at the call."""
+    found = session.rows(
+        "SELECT v.item_id::VARCHAR FROM recsql.items AS v WHERE v.item_id IS NOT NULL GROUP BY 1 "
+        "HAVING NOT bool_or(coalesce(v.available, true))"
+    )
+    return frozenset(item for (item,) in found)
+
+
+def _resident(session: Session, task: str) -> Resident:
+    """Give the incumbent of a task from memory, or read it; by what it is, not by its id."""
+    stored = _incumbent(session, task)
+    versions = artifact_versions(session, stored.model_id)
+    key = (stored.algorithm, repr(stored.params), *(sha256 for _, sha256, _ in versions))
+    with _LOCK:
+        if key in _RESIDENT:
+            _RESIDENT.move_to_end(key)
+            return _RESIDENT[key]
+    model, ids, exclude_bought = read_model(session, stored)
+    code_of = {text: code for code, text in enumerate(ids)}
+    resident = Resident(model, ids, code_of, exclude_bought)
+    with _LOCK:
+        _RESIDENT[key] = resident
+        while len(_RESIDENT) > MOST_RESIDENT:
+            _RESIDENT.popitem(last=False)
+    return resident
+
+
+def _incumbent(session: Session, task: str) -> StoredModel:
+    for stored in incumbents(session):
+        if stored.task == task:
+            return stored
+    raise NotTrainedError(
+        f"The task {task} must be trained first. CALL recsql.train(task := '{task}')."
+    )
