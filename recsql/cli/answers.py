@@ -18,13 +18,15 @@ from recsql.errors import NotTrainedError, ParameterError, UnknownNameError, did
 from recsql.store.schema import stored_prefix
 
 _METRICS = ("ndcg", "recall", "precision", "coverage")
-# task -> function, and how many items it is asked about
+# task -> function, and what it is asked about
 _ASKED = {
     "bundle": ("recommend_bundle", "one"),
     "related": ("recommend_related", "one"),
     "cart": ("recommend_cart", "some"),
     "popular": ("popular", "none"),
     "trending": ("trending", "none"),
+    "next": ("recommend_next", "customer"),
+    "for_you": ("recommend_for_you", "customer"),
 }
 
 
@@ -70,12 +72,16 @@ def leaderboard(
 def recommend(
     database: DatabaseArgument,
     task: Annotated[
-        str, typer.Argument(help="bundle, related, cart, popular or trending.", show_default=False)
+        str,
+        typer.Argument(
+            help="bundle, related, cart, popular, trending, next or for_you.", show_default=False
+        ),
     ],
     items: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Ids: one for bundle and related, the items of a cart.", show_default=False
+            help="Ids: an item for bundle and related, the items of a cart, a customer for next.",
+            show_default=False,
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", "--k", help="Recommendations wanted.")] = 10,
@@ -208,6 +214,8 @@ def _question(
         raise ParameterError(
             f"{task} must be asked about one item, got {len(items)}. Use cart for several."
         )
+    if asked == "customer" and len(items) != 1:
+        raise ParameterError(f"{task} must be asked for one customer, got {len(items)} ids.")
     if asked == "some" and not items:
         raise ParameterError("cart must be asked about at least one item, got none. Add ids.")
     if asked == "none" and items:

@@ -399,6 +399,15 @@ def test_the_leaderboard_prints_settings_without_those_not_given(trained: Path) 
     assert "weighting: cosine, min_support: 2" in shown
 
 
+@pytest.mark.parametrize("task", ["next", "for_you"])
+def test_a_customer_is_recommended_for(trained: Path, task: str) -> None:
+    rows = answer("recommend", trained, task, "1", "-k", "1")
+    assert [row["rank"] for row in rows] == [1]
+    assert "must be asked for one customer, got 2 ids" in refusal(
+        "recommend", trained, task, "1", "2"
+    )
+
+
 def test_the_leaderboard_of_an_unknown_task_offers_the_nearest(trained: Path) -> None:
     assert "Did you mean 'trending'?" in refusal("leaderboard", trained, "--task", "trendin")
 
