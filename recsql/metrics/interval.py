@@ -10,18 +10,23 @@ Array = np.ndarray[Any, np.dtype[Any]]
 RESAMPLES = 500
 
 
-def bootstrap_interval(values: Array, seed: int) -> tuple[float, float]:
-    """Give the 2.5% and 97.5% points of the mean over resampled queries.
+def bootstrap_interval(
+    values: Array, seed: int, *, level: float = 0.95, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Give the interval of the mean over resampled queries; by default its 2.5% and 97.5% points.
 
     Parameters
     ----------
     values : float64[n_queries]    at least one
+    level : float                  share of the resamples inside, 0 < level < 1
+    resamples : int                enough that some fall outside of the level
 
-    Source: Efron, Annals of Statistics 7(1), 1979; percentile method, 500 resamples.
+    Source: Efron, Annals of Statistics 7(1), 1979; percentile method.
     """
     rng = np.random.default_rng(seed)
     means = np.array(
-        [values[rng.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
+        [values[rng.integers(0, len(values), len(values))].mean() for _ in range(resamples)]
     )
-    low, high = np.quantile(means, [0.025, 0.975])
+    outside = (1 - level) / 2
+    low, high = np.quantile(means, [outside, 1 - outside])
     return float(low), float(high)

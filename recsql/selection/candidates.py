@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from recsql.errors import ParameterError, RecsqlError
+from recsql.metrics.interval import bootstrap_interval
 from recsql.models.base import Purchases, Recommender
 from recsql.models.catalogue import baselines_for, models_for
 from recsql.models.copurchase import CoPurchase
 from recsql.models.popularity import Popularity
-from recsql.selection.evaluate import Metric, Split, answer, measure, split
+from recsql.selection.evaluate import K, Metric, Split, answer, deciding_values, measure, split
 from recsql.selection.measure import Measured
 from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS
 
@@ -33,6 +34,7 @@ class Candidate:
     may_serve : can be promoted; of the baselines only those for customers, where nobody has asked
         for other models
     status : 'candidate', 'incumbent', 'failed' or 'skipped'; error says why
+    values : what decides, for each query of the validation part: float64[n_queries]
     """
 
     task: str
@@ -42,6 +44,7 @@ class Candidate:
     status: str = "candidate"
     error: str | None = None
     metrics: list[Metric] = field(default_factory=list)
+    values: Array | None = None
     train_seconds: float | None = None
     predict_microseconds: float | None = None
     peak_bytes: int | None = None
@@ -86,8 +89,8 @@ def compete(
     eligible: Array,
     seed: int,
     deadline: float | None = None,
-) -> tuple[list[Split], str]:
-    """Measure every candidate; gives the test splits and why the best will be promoted.
+) -> list[Split]:
+    """Measure every candidate; gives the test splits.
 
     The winner is chosen on a validation part, cut from the training part in the same way as the
     test part from everything; the test part is measured once for each candidate and decides
@@ -105,10 +108,7 @@ def compete(
             candidate.metrics += _measure(candidate, test, eligible, seed, validation=False)
         except (RecsqlError, MemoryError) as error:
             candidate.status, candidate.error = "failed", str(error) or type(error).__name__
-    n_able = len(promotable(competing))
-    if not validation:
-        return test, "too little data to compare: the first setting is taken"
-    return test, f"highest {DECIDING} at 10 of {n_able} settings"
+    return test
 
 
 def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
@@ -117,12 +117,12 @@ def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
     return sorted(able, key=lambda c: -c.decides)
 
 
-def promote(competing: Sequence[Candidate], purchases: Purchases) -> Recommender | None:
-    """Promote the best candidate that learns from all purchases, and give what it learned.
+def promote(order: Sequence[Candidate], purchases: Purchases) -> Recommender | None:
+    """Promote the first candidate that learns from all purchases, and give what it learned.
 
     Those that cannot are failed; None when no candidate can.
     """
-    for candidate in promotable(competing):
+    for candidate in order:
         model = copy.copy(candidate.model)
         if candidate.task in (*NEIGHBOUR_TASKS, *CUSTOMER_TASKS):
             try:
@@ -156,8 +156,9 @@ def _measure(
         queries += len(part.queries.requests)
         candidate.train_seconds, candidate.peak_bytes = cost.seconds, cost.peak_bytes
     candidate.predict_microseconds = seconds * 1e6 / queries
-    metrics = measure(parts, found, eligible, seed)
     if not validation:
-        return metrics
-    ndcg = next(m for m in metrics if m.name == "ndcg")
-    return [Metric(DECIDING, ndcg.k, ndcg.value, ndcg.low, ndcg.high, ndcg.n_queries)]
+        return measure(parts, found, eligible, seed)
+    candidate.values = deciding_values(parts, found)
+    low, high = bootstrap_interval(candidate.values, seed)
+    mean = float(candidate.values.mean())
+    return [Metric(DECIDING, K, mean, low, high, len(candidate.values))]

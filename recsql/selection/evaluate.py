@@ -104,14 +104,17 @@ def answer(model: Recommender, part: Split, eligible: Array, most: int | None = 
     return model.recommend(requests, K, eligible).item
 
 
+def deciding_values(parts: Sequence[Split], found: Sequence[Array]) -> Array:
+    """Give the NDCG at 10 of each query of all parts: float64[n_queries]."""
+    hit, n_hidden = _hits(parts, found)
+    return PER_QUERY["ndcg"](hit, n_hidden)
+
+
 def measure(
     parts: Sequence[Split], found: Sequence[Array], eligible: Array, seed: int
 ) -> list[Metric]:
     """Give the metrics at 10 of what was recommended for each part."""
-    hit = np.concatenate(
-        [hits(items, part.queries) for part, items in zip(parts, found, strict=True)]
-    )
-    n_hidden = np.concatenate([np.diff(part.queries.truth_ptr) for part in parts])
+    hit, n_hidden = _hits(parts, found)
     metrics = []
     for name, metric in PER_QUERY.items():
         values = metric(hit, n_hidden)
@@ -119,6 +122,12 @@ def measure(
         metrics.append(Metric(name, K, float(values.mean()), low, high, len(values)))
     share = coverage(np.concatenate(found), int(eligible.sum()))
     return [*metrics, Metric("coverage", K, share, None, None, len(n_hidden))]
+
+
+def _hits(parts: Sequence[Split], found: Sequence[Array]) -> tuple[Array, Array]:
+    hit = [hits(items, part.queries) for part, items in zip(parts, found, strict=True)]
+    n_hidden = [np.diff(part.queries.truth_ptr) for part in parts]
+    return np.concatenate(hit), np.concatenate(n_hidden)
 
 
 def leaves_out_bought(task: str, purchases: Purchases) -> bool:

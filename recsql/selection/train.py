@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,15 @@ from recsql.selection.answers import (
     pair_bytes,
     write_scores,
 )
-from recsql.selection.candidates import Candidate, candidates_for, compete, promote
+from recsql.selection.candidates import (
+    Candidate,
+    candidates_for,
+    compete,
+    promotable,
+    promote,
+)
 from recsql.selection.customer_models import write_model
+from recsql.selection.decide import Decision, decide
 from recsql.selection.evaluate import Split, leaves_out_bought
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
@@ -55,7 +63,7 @@ class Competition:
     task: str
     candidates: list[Candidate]
     splits: list[Split]
-    reason: str
+    decision: Decision
     learned: Recommender | None = None
     ids: list[str] = field(default_factory=list)
 
@@ -102,15 +110,23 @@ def train(
     sampled = purchases.sample(MOST_EVALUATION_ENTRIES, seed)
     most_pair_bytes = pair_bytes(session)
     deadline = None if budget_s is None else started + budget_s
+    serving = {stored.task: stored for stored in incumbents(session)}
     competitions = [
-        _compete(wanted, models, sampled, snapshot, seed, deadline, most_pair_bytes)
+        _compete(
+            wanted,
+            models,
+            sampled,
+            snapshot,
+            seed,
+            deadline,
+            most_pair_bytes,
+            serving.get(wanted),
+        )
         for wanted in each(tasks)
     ]
     run = next_run_number(session)
     for competition in competitions:
-        competition.learned = promote(competition.candidates, purchases)
-        if competition.learned is None:
-            competition.reason = "no model could be trained"
+        competition.learned = promote(competition.decision.order, purchases)
         competition.ids = [
             f"{competition.task}/{c.model.name}/{run}.{n}"
             for n, c in enumerate(competition.candidates, start=1)
@@ -211,12 +227,14 @@ def _compete(
     seed: int,
     deadline: float | None,
     most_pair_bytes: int,
+    incumbent: StoredModel | None,
 ) -> Competition:
     competing = candidates_for(
         task, models, real_time=purchases.today is not None, pair_bytes=most_pair_bytes
     )
-    splits, reason = compete(competing, purchases, snapshot.available, seed, deadline)
-    return Competition(task, competing, splits, reason)
+    splits = compete(competing, purchases, snapshot.available, seed, deadline)
+    decision = decide(promotable(competing), incumbent, seed)
+    return Competition(task, competing, splits, decision)
 
 
 def _serves(task: str, name: str) -> bool:
@@ -266,19 +284,17 @@ def _write_competition(
 
 def _write_selection(session: Session, competition: Competition, previous: str | None) -> None:
     assert competition.winner is not None
-    values = sorted(
-        (c.decides for c in competition.candidates if not c.baseline and c.metrics), reverse=True
-    )
+    decision, value = competition.decision, competition.candidates[competition.winner].decides
     session.execute(
         "INSERT INTO recsql.selections VALUES (?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP)",
         [
             competition.task,
             competition.ids[competition.winner],
             previous,
-            values[0] if values else None,
-            values[0] - values[1] if len(values) > 1 else None,
-            bool(values),
-            competition.reason,
+            value if math.isfinite(value) else None,
+            decision.margin,
+            decision.decided,
+            decision.why,
         ],
     )
 

@@ -1,0 +1,107 @@
+"""Which candidate serves: the incumbent stays until the evidence is against it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsql.metrics.interval import bootstrap_interval
+from recsql.selection.candidates import DECIDING, Candidate
+from recsql.store.models import StoredModel
+
+DOUBT = 0.05
+RESAMPLES = 4000
+MUCH_CHEAPER = 10.0
+CHEAP_SECONDS = 1.0  # below this, cost decides nothing
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The order in which candidates are to be promoted, and why.
+
+    Attributes
+    ----------
+    order : candidates, the one that shall serve first
+    decided : whether the evidence separates the best from the incumbent, or from the second
+    margin : mean difference between the two; None without a comparison
+    why : one sentence
+    """
+
+    order: list[Candidate]
+    decided: bool
+    margin: float | None
+    why: str
+
+
+def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) -> Decision:
+    """Decide between candidates that were measured on the same validation queries.
+
+    The best replaces the incumbent where the paired bootstrap interval of their difference, with
+    the doubt of 5% shared among all rivals (Bonferroni), lies above zero; or where it may be as
+    good and costs less than a tenth. Else the incumbent stays, and is learned anew.
+
+    Parameters
+    ----------
+    able : candidates that can serve, best first
+    incumbent : the model that serves now; None: none, or its settings do not compete
+    """
+    if not able:
+        return Decision([], False, None, "no model could be trained")
+    best = able[0]
+    if best.values is None:
+        return Decision(list(able), False, None, "too little data to compare")
+    serving = _serving(able, incumbent)
+    rival = serving if serving is not None and serving is not best else None
+    if rival is None and len(able) > 1:
+        rival = able[1]
+    if rival is None or rival.values is None:
+        return Decision(list(able), True, None, "the only setting that could be measured")
+    difference = best.values - rival.values
+    level = 1 - DOUBT / max(1, len(able) - 1)
+    low, high = bootstrap_interval(difference, seed, level=level, resamples=RESAMPLES)
+    margin = float(difference.mean())
+    words = (
+        f"{DECIDING} {best.decides:.4f} against {rival.decides:.4f} of "
+        f"{'the incumbent' if rival is serving else 'the second'} {rival.model.name}, "
+        f"difference {low:+.4f} to {high:+.4f} ({len(able)} settings)"
+    )
+    if low > 0:
+        return Decision(list(able), True, margin, words)
+    if rival is not serving:
+        return Decision(list(able), False, margin, f"{words}: may be chance, the best is taken")
+    if _is_much_cheaper(best, rival):
+        return Decision(list(able), True, margin, f"{words}: as good and much cheaper")
+    order = [rival, *(c for c in able if c is not rival)]
+    needed = _queries_needed(difference, low)
+    return Decision(
+        order,
+        False,
+        margin,
+        f"{words}: undecided, the incumbent stays; about {needed:,} queries would decide",
+    )
+
+
+def _serving(able: Sequence[Candidate], incumbent: StoredModel | None) -> Candidate | None:
+    if incumbent is None:
+        return None
+    for candidate in able:
+        same = candidate.model.name == incumbent.algorithm
+        if same and candidate.model.params() == incumbent.params:
+            return candidate
+    return None
+
+
+def _is_much_cheaper(one: Candidate, other: Candidate) -> bool:
+    cost, than = one.train_seconds or 0.0, other.train_seconds or 0.0
+    return than > CHEAP_SECONDS and cost * MUCH_CHEAPER < than
+
+
+def _queries_needed(difference: np.ndarray, low: float) -> int:
+    """Estimate the queries that would lift the interval above zero if the difference is real."""
+    mean = float(difference.mean())
+    if mean <= 0:
+        return 10 * len(difference)
+    return math.ceil(len(difference) * ((mean - low) / mean) ** 2)
