@@ -23,10 +23,24 @@ def bootstrap_interval(
 
     Source: Efron, Annals of Statistics 7(1), 1979; percentile method.
     """
+    low, high = bootstrap_intervals(values[None, :], seed, level=level, resamples=resamples)[0]
+    return float(low), float(high)
+
+
+def bootstrap_intervals(
+    values: Array, seed: int, *, level: float = 0.95, resamples: int = RESAMPLES
+) -> Array:
+    """Give the intervals of several means over the same resampled queries: float64[n, 2].
+
+    Parameters
+    ----------
+    values : float64[n, n_queries]
+    """
     rng = np.random.default_rng(seed)
+    n_queries = values.shape[1]
+    by_query = np.ascontiguousarray(values.T)
     means = np.array(
-        [values[rng.integers(0, len(values), len(values))].mean() for _ in range(resamples)]
+        [by_query[rng.integers(0, n_queries, n_queries)].mean(axis=0) for _ in range(resamples)]
     )
     outside = (1 - level) / 2
-    low, high = np.quantile(means, [outside, 1 - outside])
-    return float(low), float(high)
+    return np.asarray(np.quantile(means, [outside, 1 - outside], axis=0).T)

@@ -46,10 +46,51 @@ def ndcg(hit: Array, n_hidden: Array) -> Array:
     return np.asarray((hit * discount).sum(axis=1) / ideal)
 
 
+def hit_rate(hit: Array, n_hidden: Array) -> Array:
+    """Give 1 for a query with any hidden item in its list, else 0."""
+    del n_hidden
+    return np.asarray(hit.any(axis=1).astype(np.float64))
+
+
+def accuracy(hit: Array, n_hidden: Array) -> Array:
+    """Give 1 for a query whose first place holds a hidden item, else 0.
+
+    Source: unified recommendation framework for a CRM, section 2.4 (next purchase).
+    """
+    del n_hidden
+    return np.asarray(hit[:, 0].astype(np.float64))
+
+
+def mrr(hit: Array, n_hidden: Array) -> Array:
+    """Give 1 / rank of the first hidden item in the list, 0 without one, for each query.
+
+    Source: Voorhees, TREC-8 question answering track report, 1999.
+    """
+    del n_hidden
+    return np.asarray(np.where(hit.any(axis=1), 1.0 / (hit.argmax(axis=1) + 1.0), 0.0))
+
+
+def average_precision(hit: Array, n_hidden: Array) -> Array:
+    """Give the precision at each hidden item found, added up and divided by the hidden items.
+
+    Source: Buckley and Voorhees, SIGIR 2000; not divided by the places where these are fewer.
+    """
+    precision_at = np.cumsum(hit, axis=1) / np.arange(1.0, hit.shape[1] + 1)
+    return np.asarray((hit * precision_at).sum(axis=1) / n_hidden)
+
+
 def coverage(recommended: Array, n_eligible: int) -> float:
     """Give the share of the eligible items that stand in any list."""
     shown = np.unique(recommended[recommended >= 0])
     return len(shown) / n_eligible if n_eligible else 0.0
 
 
-PER_QUERY = {"precision": precision, "recall": recall, "ndcg": ndcg}
+PER_QUERY = {
+    "accuracy": accuracy,
+    "hit_rate": hit_rate,
+    "map": average_precision,
+    "mrr": mrr,
+    "ndcg": ndcg,
+    "precision": precision,
+    "recall": recall,
+}

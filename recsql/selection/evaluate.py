@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
-from recsql.metrics.interval import bootstrap_interval
+from recsql.metrics.interval import bootstrap_intervals
 from recsql.metrics.ranked import PER_QUERY, coverage, hits
 from recsql.models.base import Purchases, Recommender, Requests
 from recsql.splits.customers import (
@@ -115,11 +115,12 @@ def measure(
 ) -> list[Metric]:
     """Give the metrics at 10 of what was recommended for each part."""
     hit, n_hidden = _hits(parts, found)
-    metrics = []
-    for name, metric in PER_QUERY.items():
-        values = metric(hit, n_hidden)
-        low, high = bootstrap_interval(values, seed)
-        metrics.append(Metric(name, K, float(values.mean()), low, high, len(values)))
+    values = np.array([metric(hit, n_hidden) for metric in PER_QUERY.values()])
+    bounds = bootstrap_intervals(values, seed)
+    metrics = [
+        Metric(name, 1 if name == "accuracy" else K, float(row.mean()), *interval, len(row))
+        for name, row, interval in zip(PER_QUERY, values, bounds.tolist(), strict=True)
+    ]
     share = coverage(np.concatenate(found), int(eligible.sum()))
     return [*metrics, Metric("coverage", K, share, None, None, len(n_hidden))]
 

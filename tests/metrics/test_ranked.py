@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import ir_measures
 import numpy as np
 import pytest
 
 from recsql.metrics.interval import bootstrap_interval
-from recsql.metrics.ranked import coverage, hits, ndcg, precision, recall
+from recsql.metrics.ranked import (
+    PER_QUERY,
+    accuracy,
+    average_precision,
+    coverage,
+    hit_rate,
+    hits,
+    mrr,
+    ndcg,
+    precision,
+    recall,
+)
 from recsql.models.base import Requests
 from recsql.splits.queries import Queries
 
@@ -47,6 +60,48 @@ def test_ndcg_discounts_by_the_logarithm_of_the_rank() -> None:
 
 def test_ndcg_of_more_hidden_items_than_places_can_reach_one() -> None:
     assert ndcg(np.array([[True, True]]), np.array([7])).tolist() == [1.0]
+
+
+def test_the_first_hit_decides_the_reciprocal_rank_and_the_first_place_accuracy() -> None:
+    hit = np.array([[False, True, True], [True, False, False], [False, False, False]])
+    hidden = np.array([2, 5, 1])
+    assert mrr(hit, hidden).tolist() == [0.5, 1.0, 0.0]
+    assert accuracy(hit, hidden).tolist() == [0.0, 1.0, 0.0]
+    assert hit_rate(hit, hidden).tolist() == [1.0, 1.0, 0.0]
+    # precision 1/2 at rank 2 and 2/3 at rank 3, of 2 hidden items; 1 at rank 1, of 5
+    assert average_precision(hit, hidden) == pytest.approx([(1 / 2 + 2 / 3) / 2, 1 / 5, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "peer"),
+    [
+        ("hit_rate", ir_measures.Success @ 10),
+        ("map", ir_measures.AP @ 10),
+        ("mrr", ir_measures.RR @ 10),
+        ("ndcg", ir_measures.nDCG @ 10),
+        ("precision", ir_measures.P @ 10),
+        ("recall", ir_measures.R @ 10),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_metrics_equal_those_of_ir_measures(name: str, peer: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truths = [rng.choice(40, rng.integers(1, 16), replace=False).tolist() for _ in range(25)]
+    found = lists(*(rng.choice(40, 10, replace=False).tolist() for _ in truths))
+    asked = queries(*truths)
+    values = PER_QUERY[name](hits(found, asked), np.diff(asked.truth_ptr))
+    qrels = [
+        ir_measures.Qrel(str(row), str(item), 1)
+        for row, truth in enumerate(truths)
+        for item in truth
+    ]
+    run = [
+        ir_measures.ScoredDoc(str(row), str(item), -float(place))
+        for row, items in enumerate(found.tolist())
+        for place, item in enumerate(items)
+    ]
+    expected = {one.query_id: one.value for one in ir_measures.iter_calc([peer], qrels, run)}
+    assert values == pytest.approx([expected[str(row)] for row in range(len(truths))])
 
 
 def test_coverage_counts_each_shown_item_once() -> None:
