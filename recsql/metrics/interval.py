@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RESAMPLES = 500
+CHUNK = 100  # resamples drawn at a time
 
 
 def bootstrap_interval(
@@ -36,11 +38,22 @@ def bootstrap_intervals(
     ----------
     values : float64[n, n_queries]
     """
-    rng = np.random.default_rng(seed)
     n_queries = values.shape[1]
-    by_query = np.ascontiguousarray(values.T)
-    means = np.array(
-        [by_query[rng.integers(0, n_queries, n_queries)].mean(axis=0) for _ in range(resamples)]
-    )
+    means = np.empty((resamples, len(values)))
+    for first in range(0, resamples, CHUNK):
+        drawn = _drawn(n_queries, seed, first, min(CHUNK, resamples - first)).astype(np.float64)
+        # Not by matrix product: that adds up in another order with another number of threads.
+        means[first : first + CHUNK] = np.einsum("rq,mq->rm", drawn, values) / n_queries
     outside = (1 - level) / 2
     return np.asarray(np.quantile(means, [outside, 1 - outside], axis=0).T)
+
+
+@lru_cache(maxsize=8)
+def _drawn(n_queries: int, seed: int, chunk: int, resamples: int) -> Array:
+    """Give how often each query is drawn in some resamples: int16[resamples, n_queries]."""
+    rng = np.random.default_rng([seed, chunk])
+    query = rng.integers(0, n_queries, (resamples, n_queries))
+    query += np.arange(resamples)[:, None] * n_queries
+    counts = np.bincount(query.ravel(), minlength=resamples * n_queries)
+    drawn: Array = counts.reshape(resamples, n_queries).astype(np.int16)
+    return drawn

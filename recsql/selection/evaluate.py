@@ -118,8 +118,8 @@ def measure(
     values = np.array([metric(hit, n_hidden) for metric in PER_QUERY.values()])
     bounds = bootstrap_intervals(values, seed)
     metrics = [
-        Metric(name, 1 if name == "accuracy" else K, float(row.mean()), *interval, len(row))
-        for name, row, interval in zip(PER_QUERY, values, bounds.tolist(), strict=True)
+        Metric(name, 1 if name == "accuracy" else K, float(row.mean()), low, high, len(row))
+        for name, row, (low, high) in zip(PER_QUERY, values, bounds.tolist(), strict=True)
     ]
     share = coverage(np.concatenate(found), int(eligible.sum()))
     return [*metrics, Metric("coverage", K, share, None, None, len(n_hidden))]
