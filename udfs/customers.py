@@ -7,6 +7,7 @@ from typing import Any
 
 from recsql.functions import PythonFunction
 from recsql.headers import Field
+from recsql.serving.instances import session_of
 from recsql.tasks import CUSTOMER_TASKS
 
 _FIELDS = [
@@ -15,26 +16,48 @@ _FIELDS = [
     Field("score", "DOUBLE", ""),
     Field("model", "VARCHAR", ""),
 ]
+_RETURNS = f"STRUCT({', '.join(f'{field.name} {field.type}' for field in _FIELDS)})[]"
 _PARAMETERS = ("VARCHAR", "BIGINT", "BIGINT", "BOOLEAN")
 
 
 def _function(task: str) -> PythonFunction:
-    columns = ", ".join(f'"{field.name}" {field.type}' for field in _FIELDS)
-
     def make(key: str) -> Callable[..., Any]:
         def recommend(users: Any, ks: Any, until: Any, exclude_bought: Any) -> Any:
-            from recsql.arrow import struct_list
-            from recsql.serving.customers import Asked, answer
-            from recsql.serving.instances import session_of
+            from recsql.serving.customers import Asked
 
             columns = (column.to_pylist() for column in (users, ks, until, exclude_bought))
             asked = [Asked(*values) for values in zip(*columns, strict=True)]
-            with session_of(key) as session:
-                return struct_list(answer(session, task, asked), _FIELDS)
+            return _answered(key, task, asked)
 
         return recommend
 
-    return PythonFunction(f"_recsql_runtime_{task}", _PARAMETERS, f"STRUCT({columns})[]", make)
+    return PythonFunction(f"_recsql_runtime_{task}", _PARAMETERS, _RETURNS, make)
 
 
-FUNCTIONS = [_function(task) for task in CUSTOMER_TASKS]
+def _session_function() -> PythonFunction:
+    def make(key: str) -> Callable[..., Any]:
+        def recommend(sessions: Any, ks: Any, exclude_bought: Any) -> Any:
+            from recsql.serving.customers import Asked
+
+            columns = (column.to_pylist() for column in (sessions, ks, exclude_bought))
+            asked = [
+                Asked(None, k, exclude_bought=exclude, items=items or [])
+                for items, k, exclude in zip(*columns, strict=True)
+            ]
+            return _answered(key, "next", asked)
+
+        return recommend
+
+    parameters = ("VARCHAR[]", "BIGINT", "BOOLEAN")
+    return PythonFunction("_recsql_runtime_session", parameters, _RETURNS, make)
+
+
+def _answered(key: str, task: str, asked: list[Any]) -> Any:
+    from recsql.arrow import struct_list
+    from recsql.serving.customers import answer
+
+    with session_of(key) as session:
+        return struct_list(answer(session, task, asked), _FIELDS)
+
+
+FUNCTIONS = [*(_function(task) for task in CUSTOMER_TASKS), _session_function()]

@@ -86,6 +86,31 @@ def read_live(
     return LiveHistory(events if known.all() else events.select(known), bought)
 
 
+def given_sessions(
+    sessions: Sequence[Sequence[str | None]], code_of: dict[str, int], n_items: int
+) -> LiveHistory:
+    """Take sessions as they are given, item after item, each at a moment of its own.
+
+    Parameters
+    ----------
+    sessions : ids as text; None and ids that the model does not know are passed over
+    """
+    codes = [[code_of[item] for item in one if item in code_of] for one in sessions]
+    ptr = pointers(np.array([len(one) for one in codes], dtype=np.int64))
+    item = np.array([code for one in codes for code in one], dtype=np.int32)
+    place = np.arange(len(item)) - np.repeat(ptr[:-1], np.diff(ptr))
+    events = Events(
+        n_items,
+        ptr,
+        item,
+        place.astype(np.int64),
+        place.astype(np.int32),
+        np.zeros(len(item), dtype=np.int32),
+        np.ones(len(item), dtype=np.float32),
+    )
+    return LiveHistory(events, [frozenset(item for item in one if item) for one in sessions])
+
+
 def _rows(
     session: Session,
     reader: PurchaseReader,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from recsql.data.live import LiveHistory, read_live
+from recsql.data.live import LiveHistory, given_sessions, read_live
 from recsql.data.purchases import purchase_reader
 from recsql.database import Session
 from recsql.errors import NotTrainedError, ParameterError
@@ -41,12 +41,16 @@ class Resident:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request for a customer: ``exclude_bought`` None lets the data decide."""
+    """One request for a customer: ``exclude_bought`` None lets the data decide.
+
+    With ``items`` it is for a session that holds these items in this order, whoever has it.
+    """
 
     user: str | None
     k: int | None
     until: int | None = None
     exclude_bought: bool | None = None
+    items: Sequence[str | None] | None = None
 
 
 _RESIDENT: OrderedDict[tuple[str, ...], Resident] = OrderedDict()
@@ -54,7 +58,9 @@ _LOCK = threading.Lock()
 
 
 def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row]]:
-    """Give the rows of each request: rank, item_id, score, model.
+    """Give the rows of each request, all for customers or all for sessions.
+
+    A row has rank, item_id, score and model.
 
     Raises
     ------
@@ -70,14 +76,18 @@ def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row
         return []
     with session.transaction():
         resident = _resident(session, task)
-        history = read_live(
-            session,
-            purchase_reader(session, live=True),
-            [one.user for one in asked],
-            [one.until for one in asked],
-            resident.code_of,
-            len(resident.ids),
-        )
+        if asked[0].items is None:
+            history = read_live(
+                session,
+                purchase_reader(session, live=True),
+                [one.user for one in asked],
+                [one.until for one in asked],
+                resident.code_of,
+                len(resident.ids),
+            )
+        else:
+            sessions = [one.items or [] for one in asked]
+            history = given_sessions(sessions, resident.code_of, len(resident.ids))
         gone = _gone(session)
         rows = _recommended(resident, history, asked, gone)
         _fill_up(session, rows, asked, history, resident, gone)

@@ -150,3 +150,25 @@ def test_without_times_the_moment_is_refused(con: Con) -> None:
     assert len(rows(other, "FROM recommend_next(1, k := 2)")) == 2
     with pytest.raises(duckdb.InvalidInputException, match="at_time must be left out"):
         rows(other, "FROM recommend_next(1, at_time := 5)")
+
+
+def test_a_session_is_answered_by_its_items_whoever_has_it(con: Con) -> None:
+    found = rows(
+        con, "FROM recommend_session(['i03', 'i03', 'i07'], k := 2, exclude_bought := false)"
+    )
+    assert [row[1] for row in found] == ["i03", "i07"]
+    out = rows(con, "FROM recommend_session(['i03', 'i07'], k := 20, exclude_bought := true)")
+    assert len(out) == 18
+    assert not {"i03", "i07"} & {row[1] for row in out}
+    bulk = rows(
+        con,
+        "SELECT s.n, r.* FROM (VALUES (1, ['i03', 'i03', 'i07']), (2, [])) AS s(n, cart), "
+        "recommend_session(s.cart, k := 2, exclude_bought := false) AS r ORDER BY s.n, r.rank",
+    )
+    assert [row[1:] for row in bulk if row[0] == 1] == found
+    assert len(bulk) == 4
+
+
+@pytest.mark.parametrize("items", ["NULL", "[]", "['nothing']", "[NULL]"])
+def test_a_session_of_nothing_known_gets_best_sellers(con: Con, items: str) -> None:
+    assert len(rows(con, f"FROM recommend_session({items}, k := 3)")) == 3

@@ -35,6 +35,7 @@ CALLS = {
     "recommend_for_you": "recommend_for_you(1)",
     "recommend_next": "recommend_next(1)",
     "recommend_related": "recommend_related('a')",
+    "recommend_session": "recommend_session(['a'])",
     "reference_customers": "reference_customers(1, 'a')",
     "trend_score": "trend_score('a')",
     "trending": "trending()",
