@@ -11,7 +11,7 @@ from typing import Any
 
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
-from recsql.errors import StateError
+from recsql.errors import RecsqlError, StateError
 from recsql.models.base import Purchases, Recommender
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
@@ -168,10 +168,17 @@ def write_rebuilt(
     }
     serving = {stored.task: stored for stored in incumbents(session)} | winners
     learned = {c.task: c.learned for c in competitions if c.learned is not None}
+    not_learned: dict[str, str] = {}
     for name, stored in sorted(serving.items()):
         asked = NEIGHBOUR_TASKS if competitions else (*NEIGHBOUR_TASKS, *CUSTOMER_TASKS)
-        if name in asked and name not in learned:
+        if name not in asked or name in learned:
+            continue
+        try:
             learned[name] = fit_incumbent(session, stored, purchases)
+        except RecsqlError as error:
+            if name not in CUSTOMER_TASKS:
+                raise
+            not_learned[name] = str(error)  # what it learned before still answers
     fitted = {name: model for name, model in learned.items() if isinstance(model, CoPurchase)}
     lists = neighbours_of(session, fitted, snapshot.available)
     counts = count_items(snapshot.history, snapshot.n_items)
@@ -212,7 +219,12 @@ def write_rebuilt(
             "train" if competitions else "refresh",
             reason,
             time.perf_counter() - started,
-            {"tasks": sorted(serving), "buyers": len(buyers), "items": snapshot.n_items},
+            {
+                "tasks": sorted(serving),
+                "buyers": len(buyers),
+                "items": snapshot.n_items,
+                "not_learned": not_learned,
+            },
         )
         finish(session)
     for one in kept_pairs:

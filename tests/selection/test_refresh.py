@@ -325,3 +325,20 @@ def test_a_present_that_is_no_time_is_refused(trained: Con, value: str) -> None:
     trained.execute("UPDATE recsql.settings SET value = ? WHERE name = 'now'", [value])
     with pytest.raises(recsql.ParameterError, match=r"Setting now must be a timestamp, got '"):
         recsql.refresh(trained)
+
+
+def test_a_rebuild_without_customers_keeps_what_was_learned_about_them() -> None:
+    con = recsql.connect()
+    shop.fill(con)
+    shop.bind(con)
+    recsql.train(con, task="next", models=["frequency"])
+    con.execute("UPDATE orders SET customer = NULL")
+    con.execute("UPDATE recsql.settings SET value = '7' WHERE name = 'stored_depth'")
+    assert recsql.refresh(con).rows[0][0] == "rebuilt"
+    ((said,),) = con.execute(
+        "SELECT r.changes ->> '$.not_learned.next' FROM recsql.runs AS r "
+        "WHERE r.statement = 'refresh'"
+    ).fetchall()
+    assert said == "frequency must have purchases of known customers, got none. Bind user_id."
+    rows = con.execute("FROM recommend_next(1, k := 3)").fetchall()
+    assert [row[3] for row in rows] == ["frequency"] * 3
