@@ -229,6 +229,15 @@ STORY = (
         """,
     ),
     Step(
+        "What this customer will most likely buy next, from all they bought so far.",
+        """
+        SELECT r.rank, p.name AS product, round(r.score, 4) AS score, r.model
+        FROM recommend_next({customer}, k := 5) AS r
+        JOIN products AS p ON p.sku = r.item_id
+        ORDER BY r.rank;
+        """,
+    ),
+    Step(
         "Keep the present answer, to see what a new order changes.",
         """
         CREATE TEMP TABLE before AS
@@ -245,6 +254,15 @@ STORY = (
         FROM products AS line, (SELECT max(o.ordered_at) AS ts FROM orders AS o) AS last
         WHERE line.sku = '{sku}'
             OR line.sku IN (SELECT b.item_id FROM before AS b WHERE b.rank <= 3);
+        """,
+    ),
+    Step(
+        "At once, without training or refreshing: what they will buy next now.",
+        """
+        SELECT r.rank, p.name AS product, round(r.score, 4) AS score, r.model
+        FROM recommend_next({customer}, k := 5) AS r
+        JOIN products AS p ON p.sku = r.item_id
+        ORDER BY r.rank;
         """,
     ),
     Step(
