@@ -45,7 +45,7 @@ def one_size(rows: int, sample: str, buyers: str = "") -> dict[str, float]:
     import recsql
     from recsql.database import Session
     from recsql.functions import write_macros
-    from recsql.selection.train import rebuild
+    from recsql.selection.rebuild import rebuild
 
     with tempfile.TemporaryDirectory() as folder:
         con = recsql.connect(

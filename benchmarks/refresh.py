@@ -19,7 +19,7 @@ from benchmarks.growth import make_orders
 from recsql.data.sample import sample_path
 from recsql.database import Session
 from recsql.functions import write_macros
-from recsql.selection.train import rebuild
+from recsql.selection.rebuild import rebuild
 
 COPIES_OF_SAMPLE = 20
 SAMPLE_ROWS = 530_104

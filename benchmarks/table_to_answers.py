@@ -22,7 +22,7 @@ from benchmarks._data import DATASETS, Dataset
 from benchmarks._report import report
 from recsql.database import Session
 from recsql.functions import write_macros
-from recsql.selection import train as training
+from recsql.selection import rebuild as training
 
 REPEATS = 5
 

@@ -37,7 +37,7 @@ from recsql.selection.answers import (
     write_scores,
 )
 from recsql.selection.kept_pairs import are_kept, read_pairs, remember, write_change
-from recsql.selection.train import rebuild
+from recsql.selection.rebuild import rebuild
 from recsql.settings import setting_int
 from recsql.store.models import StoredModel, incumbents, insert_run
 from recsql.store.stored import buyer_table, read_buyers, replace_table_by_query, write_top_items

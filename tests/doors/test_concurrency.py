@@ -15,7 +15,7 @@ from processes import in_threads
 
 import recsql
 from recsql.database import Session
-from recsql.selection.train import rebuild
+from recsql.selection.rebuild import rebuild
 from recsql.statements.follow import follow
 
 Con = duckdb.DuckDBPyConnection

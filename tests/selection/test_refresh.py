@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import recsql
 from recsql.database import Session
 from recsql.selection import kept_pairs
+from recsql.selection.rebuild import rebuild
 from recsql.selection.refresh import refresh
-from recsql.selection.train import rebuild
 from recsql.statements.follow import follow
 
 Con = duckdb.DuckDBPyConnection

@@ -1,0 +1,132 @@
+"""Learn from everything and write all stored answers, in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from recsql.data.snapshot import Snapshot, read_snapshot
+from recsql.database import Session
+from recsql.errors import RecsqlError
+from recsql.models.base import Purchases, Recommender
+from recsql.models.copurchase import CoPurchase
+from recsql.selection.answers import (
+    count_items,
+    fit_incumbent,
+    make_purchases,
+    neighbours_of,
+    write_scores,
+)
+from recsql.selection.competition import Competition, write_competition
+from recsql.selection.customer_models import write_model
+from recsql.selection.evaluate import leaves_out_bought
+from recsql.selection.kept_pairs import remember, write_base
+from recsql.settings import setting_int
+from recsql.store.models import StoredModel, incumbents, insert_run, retire
+from recsql.store.stored import (
+    DAYS,
+    buyer_table,
+    replace_table,
+    replace_table_by_query,
+    write_top_items,
+)
+from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
+    """Count everything again with the incumbents there are."""
+    started = time.perf_counter()
+    with_events = any(stored.task in CUSTOMER_TASKS for stored in incumbents(session))
+    snapshot = read_snapshot(session, with_events=with_events)
+    purchases = make_purchases(session, snapshot)
+    write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
+
+
+def write_rebuilt(
+    session: Session,
+    snapshot: Snapshot,
+    purchases: Purchases,
+    competitions: Sequence[Competition],
+    seed: int,
+    started: float,
+    finish: Callable[[Session], None],
+    *,
+    reason: str = "asked",
+) -> None:
+    """Fit the incumbents on everything and write all stored answers in one transaction."""
+    winners = {c.task: c.winner for c in competitions if c.winner is not None}
+    serving = {stored.task: stored for stored in incumbents(session)} | winners
+    learned = {c.task: c.learned for c in competitions if c.learned is not None}
+    asked = NEIGHBOUR_TASKS if competitions else (*NEIGHBOUR_TASKS, *CUSTOMER_TASKS)
+    others = {task: serving[task] for task in asked if task in serving and task not in learned}
+    not_learned = _learn(session, others, purchases, learned)
+    fitted = {name: model for name, model in learned.items() if isinstance(model, CoPurchase)}
+    lists = neighbours_of(session, fitted, snapshot.available)
+    counts = count_items(snapshot.history, snapshot.n_items)
+    kept = setting_int(session, "generations_kept")
+    buyers = buyer_table(snapshot.history, snapshot.buyers, None)
+    with session.transaction():
+        _write_purchases(session, buyers)
+        write_scores(session, snapshot, counts)
+        write_top_items(session, snapshot.item_ids, lists)
+        for competition in competitions:
+            if competition.winner is not None:
+                retire(session, competition.task, kept)
+            write_competition(session, competition, snapshot, seed)
+        for task in [name for name in learned if name in CUSTOMER_TASKS]:
+            leaves_out = leaves_out_bought(task, purchases)
+            stored, model = serving[task], learned[task]
+            write_model(session, stored, model, snapshot.item_ids, exclude_bought=leaves_out)
+        kept_pairs = [write_base(session, serving[name], model) for name, model in fitted.items()]
+        insert_run(
+            session,
+            "train" if competitions else "refresh",
+            reason,
+            time.perf_counter() - started,
+            {
+                "tasks": sorted(serving),
+                "buyers": len(buyers),
+                "items": snapshot.n_items,
+                "not_learned": not_learned,
+            },
+        )
+        finish(session)
+    for one in kept_pairs:
+        remember(one)
+
+
+def _learn(
+    session: Session,
+    serving: Mapping[str, StoredModel],
+    purchases: Purchases,
+    learned: dict[str, Recommender],
+) -> dict[str, str]:
+    """Fit incumbents into ``learned``; gives why one for customers cannot learn, by task."""
+    not_learned = {}
+    for task, stored in serving.items():
+        try:
+            learned[task] = fit_incumbent(session, stored, purchases)
+        except RecsqlError as error:
+            if task not in CUSTOMER_TASKS:
+                raise
+            not_learned[task] = str(error)  # what it learned before still answers
+    return not_learned
+
+
+def _write_purchases(session: Session, buyers: pa.Table) -> None:
+    """Store what later refreshes compare, from the TEMP tables of the snapshot."""
+    replace_table_by_query(session, "item_codes", "SELECT * FROM _recsql_item_code ORDER BY code")
+    replace_table(session, "buyers", buyers)
+    replace_table_by_query(
+        session,
+        "buyer_days",
+        "SELECT * FROM _recsql_buyer_day ORDER BY day, user_id, basket_id",
+    )
+    replace_table_by_query(session, "days", DAYS)
+    replace_table_by_query(
+        session, "item_days", "SELECT * FROM _recsql_item_day ORDER BY day, item_id"
+    )
