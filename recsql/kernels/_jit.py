@@ -92,8 +92,18 @@ def _emit_trailing_zeros(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
+def _emit_count_ones(_context: Any, _word: Any) -> Any:
+    """Describe the instruction that counts bits to numba."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
 _prefetch: Any = _intrinsic(_emit_prefetch)
 _trailing_zeros: Any = _intrinsic(_emit_trailing_zeros)
+_count_ones: Any = _intrinsic(_emit_count_ones)
 
 
 @kernel_line
@@ -107,3 +117,10 @@ def trailing_zeros(word: np.uint64) -> np.uint64:
     """Give the place of the lowest bit that is set: 0 to 63, and 64 for no bit."""
     place: np.uint64 = _trailing_zeros(word)
     return place
+
+
+@kernel_line
+def count_ones(word: np.uint64) -> np.uint64:
+    """Give the number of bits that are set: 0 to 64."""
+    number: np.uint64 = _count_ones(word)
+    return number
