@@ -23,6 +23,11 @@ SETTINGS = (
     Setting("session_gap_minutes", "60", "a longer break ends a session"),
     Setting("stored_depth", "50", "neighbours stored for each item: the largest k"),
     Setting("max_group_items", "1000", "items of one customer or basket that form pairs"),
+    Setting(
+        "max_customer_events",
+        "10000000",
+        "purchases that models of customers learn from: of more, those of random customers",
+    ),
     Setting("max_pair_megabytes", "128", "pair counts above this are counted again by refresh"),
     Setting("generations_kept", "2", "retired models of a task whose artifacts are kept"),
     Setting("quantile_bins", "4", "bins of a numeric attribute in reference customers"),

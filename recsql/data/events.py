@@ -113,16 +113,24 @@ def read_actors(session: Session, reader: PurchaseReader) -> int:
     return int(session.value("SELECT count(*) FROM _recsql_actor AS a"))
 
 
-def read_events(session: Session, reader: PurchaseReader, n_items: int, n_actors: int) -> Events:
-    """Read the events of TEMP _recsql_actor, with the items of TEMP _recsql_item_code."""
+def read_events(
+    session: Session, reader: PurchaseReader, n_items: int, n_actors: int, share: float
+) -> Events:
+    """Read the events of TEMP _recsql_actor, with the items of TEMP _recsql_item_code.
+
+    Parameters
+    ----------
+    share : of the customers that are read, chosen by a hash of their id; the others have no events
+    """
+    chosen = f"hash(coalesce(a.user_id::VARCHAR, a.session_id::VARCHAR)) % 10000 < {share * 1e4}"
     of_users = (
         "SELECT a.actor, c.code, p.time, p.strength, p.basket_id, p.session_id "
         f"FROM ({reader.sql}) AS p JOIN _recsql_actor AS a ON a.user_id = p.user_id "
-        "JOIN _recsql_item_code AS c ON c.item_id = p.item_id"
+        f"JOIN _recsql_item_code AS c ON c.item_id = p.item_id WHERE {chosen}"
     )
     of_sessions = of_users.replace("a.user_id = p.user_id", "a.session_id = p.session_id")
     if reader.sessions == "bound":
-        of_users += f" UNION ALL {of_sessions} WHERE p.user_id IS NULL AND a.user_id IS NULL"
+        of_users += f" UNION ALL {of_sessions} AND p.user_id IS NULL AND a.user_id IS NULL"
     session.execute(f"CREATE OR REPLACE TEMP TABLE _recsql_event AS {of_users}")
     _number_keys(session, "basket", reader.baskets == "bound")
     _number_keys(session, "session", reader.sessions == "bound")

@@ -11,6 +11,7 @@ from recsql.data.events import Events, read_actors, read_events
 from recsql.data.history import BUYER, History, read_codes, read_fingerprints, read_history
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.database import Session
+from recsql.settings import setting_int
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,8 +89,15 @@ def read_snapshot(session: Session, *, with_events: bool = False) -> Snapshot:
         events = None
         if with_events:
             n_actors = read_actors(session, reader)
-            events = read_events(session, reader, len(item_ids), n_actors)
+            events = read_events(session, reader, len(item_ids), n_actors, _share(session))
     return Snapshot(reader, item_ids, available, history, buyers, item_days, events)
+
+
+def _share(session: Session) -> float:
+    """Give the share of the customers that models of customers learn from."""
+    most = setting_int(session, "max_customer_events")
+    there = session.value("SELECT sum(d.transactions) FROM _recsql_buyer_day AS d") or 0
+    return min(1.0, most / max(int(there), 1))
 
 
 def read_item_days(session: Session, purchases: str, condition: str = "true") -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import shop
 
+import recsql
 from recsql.data.events import Events
+from recsql.data.snapshot import read_snapshot
+from recsql.database import Session
 
 
 def three_customers() -> Events:
@@ -38,3 +42,19 @@ def test_distinct_items_ascend_within_a_customer() -> None:
     ptr, item = three_customers().distinct_items()
     assert ptr.tolist() == [0, 2, 2, 4]
     assert item.tolist() == [1, 3, 0, 2]
+
+
+def test_customers_are_left_out_where_there_are_too_many_purchases() -> None:
+    con = recsql.connect()
+    shop.fill(con)
+    shop.bind(con)
+    session = Session(con.cursor())
+    whole = read_snapshot(session, with_events=True).events
+    con.execute("UPDATE recsql.settings SET value = '200' WHERE name = 'max_customer_events'")
+    part = read_snapshot(session, with_events=True).events
+    assert whole is not None
+    assert part is not None
+    assert 0 < len(part.item) < len(whole.item) / 2
+    assert part.n_users == whole.n_users
+    kept = np.flatnonzero(np.diff(part.user_ptr))
+    assert np.array_equal(whole.of_users(kept).item, part.of_users(kept).item)
