@@ -4,8 +4,8 @@ The last item of each customer is hidden; both learn from the rest and give list
 same customers, drawn at random. The package is asked with the newest items of a customer as the
 query: the whole history, whose only match is the customer's own, would find nothing. Settings of
 the package are the items of the query and the rows that are enough; longer queries are faster and
-find less. It runs in a process of its own, with the interpreter that RECSQL_SUBSEQ_PYTHON names, or this one. It
-takes one query at a time; ours are timed one at a time and, two threads, all together.
+find less. It runs in a process of its own, with the interpreter that RECSQL_SUBSEQ_PYTHON names, or
+this one. It takes one query at a time; ours are timed one at a time and, two threads, all together.
 
 The size of the index is given in parts of the codes of all purchases, packed in as few bits as the
 number of items needs, and as int32. It holds all that the model keeps.
