@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("neighbours", "table_to_answers", "calls", "refresh", "growth")
+NAMES = ("neighbours", "table_to_answers", "calls", "refresh", "growth", "sequences", "subseq_peer")
 
 
 def main() -> None:

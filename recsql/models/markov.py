@@ -64,8 +64,10 @@ class Markov(ScoringRecommender):
         if self.within == "session":
             most = int(events.session.max(initial=0)) + 1
             group = group * most + events.session
-        self.transitions_ = count_transitions(
-            group, events.item, purchases.n_items, int(self.max_skip), float(self.skip_decay)
+        self._take(
+            count_transitions(
+                group, events.item, purchases.n_items, int(self.max_skip), float(self.skip_decay)
+            )
         )
         self.count_ = np.bincount(events.item, minlength=purchases.n_items).astype(np.int32)
 
@@ -76,7 +78,7 @@ class Markov(ScoringRecommender):
         scores = np.tile(everyone, (len(requests), 1))
         score_transitions(
             self.transitions_,
-            self._factor(),
+            self.factor_,
             requests.events.user_ptr,
             requests.events.item,
             int(self.last_items),
@@ -85,13 +87,13 @@ class Markov(ScoringRecommender):
         )
         return scores
 
-    def _factor(self) -> Array:
-        """Give what the counts of each item are multiplied by: float32[n_items]."""
-        ptr, _, weight = self.transitions_
-        rows = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
-        total = np.bincount(rows, weights=weight, minlength=len(ptr) - 1)
-        factor: Array = np.where(total > 0, total, 1.0) ** -self.damping
-        return factor.astype(np.float32)
+    def _take(self, transitions: Transitions) -> None:
+        """Keep transitions, and what the counts of each item are multiplied by."""
+        self.transitions_ = transitions
+        rows = np.repeat(np.arange(len(transitions.ptr) - 1), np.diff(transitions.ptr))
+        total = np.bincount(rows, weights=transitions.weight, minlength=len(transitions.ptr) - 1)
+        factor: Array = np.where(total > 0, total, 1.0) ** -float(self.damping)
+        self.factor_ = factor.astype(np.float32)
 
     def arrays(self) -> dict[str, Array]:
         """Give the counts, as rows of a sparse matrix, and the sales of each item."""
@@ -99,9 +101,11 @@ class Markov(ScoringRecommender):
         return {"ptr": ptr, "item": item, "weight": weight, "count": self.count_}
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:
-        self.transitions_ = Transitions(
-            arrays["ptr"].astype(np.int64, copy=False),
-            arrays["item"].astype(np.int32, copy=False),
-            arrays["weight"].astype(np.float32, copy=False),
+        self._take(
+            Transitions(
+                arrays["ptr"].astype(np.int64, copy=False),
+                arrays["item"].astype(np.int32, copy=False),
+                arrays["weight"].astype(np.float32, copy=False),
+            )
         )
         self.count_ = arrays["count"].astype(np.int32, copy=False)

@@ -37,10 +37,10 @@ class SuBSeq(ScoringRecommender):
 
     max_length: int = 3
     length_gain: float = 2.0
-    ahead: int = 2
-    max_skip: int = 2
-    skip_decay: float = 0.1
-    most_rows: int = 500
+    ahead: int = 4
+    max_skip: int = 1
+    skip_decay: float = 0.05
+    most_rows: int = 1000
     global_weight: float = 0.001
 
     def _check(self) -> None:
