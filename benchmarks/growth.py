@@ -46,6 +46,7 @@ def one_size(rows: int, sample: str, buyers: str = "") -> dict[str, float]:
     from recsql.database import Session
     from recsql.functions import write_macros
     from recsql.selection.rebuild import rebuild
+    from recsql.tasks import NEIGHBOUR_TASKS
 
     with tempfile.TemporaryDirectory() as folder:
         con = recsql.connect(
@@ -62,7 +63,8 @@ def one_size(rows: int, sample: str, buyers: str = "") -> dict[str, float]:
         real_rows = con.execute("SELECT count(*) FROM orders").fetchall()[0][0]
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.perf_counter()
-        recsql.train(con)
+        for task in NEIGHBOUR_TASKS:
+            recsql.train(con, task=task)
         trained = time.perf_counter() - started
         started = time.perf_counter()
         rebuild(Session(con.cursor()), "benchmark", write_macros)

@@ -20,6 +20,7 @@ from recsql.data.sample import sample_path
 from recsql.database import Session
 from recsql.functions import write_macros
 from recsql.selection.rebuild import rebuild
+from recsql.tasks import NEIGHBOUR_TASKS
 
 COPIES_OF_SAMPLE = 20
 SAMPLE_ROWS = 530_104
@@ -70,7 +71,8 @@ def main() -> None:
         recsql.bind_interactions(
             con, "orders", user_id="customer", item_id="sku", ts="ts", basket_id="invoice"
         )
-        recsql.train(con)
+        for task in NEIGHBOUR_TASKS:
+            recsql.train(con, task=task)
         rows = []
         for kind in INSERTS:
             measured = []
