@@ -95,7 +95,7 @@ def orthonormal(table: Shorts, n_threads: int | None = None) -> Shorts:
     n_threads : int, optional    the result does not depend on it
     """
     value, vector = eigen(gram(table, n_threads))
-    kept = value > SMALLEST_SHARE * value[0]
+    kept = value > SMALLEST_SHARE * value.max(initial=0.0)
     small = (vector[:, kept] / np.sqrt(value[kept])).astype(np.float32)
     return product(table, small, n_threads)
 
