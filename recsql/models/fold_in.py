@@ -1,0 +1,80 @@
+"""Models that score a customer by nothing but the items that they bought."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from recsql.kernels.groups import Groups, build_groups
+from recsql.kernels.topk import top_k
+from recsql.models.base import Array, Purchases, Recommended, Requests, ScoringRecommender
+
+
+class FoldInRecommender(ScoringRecommender):
+    """Learn from the distinct items of each customer; score anyone by theirs.
+
+    There is no state of customers: a new one is answered like one who was learned from. Who has
+    bought nothing that says anything is answered by the number of customers who bought an item;
+    an item that nobody bought is never recommended.
+    """
+
+    def _fit(self, purchases: Purchases) -> None:
+        events, n_items = purchases.events, purchases.n_items
+        assert events is not None  # fit() looked
+        groups = build_groups(
+            events.user,
+            events.item,
+            events.n_users,
+            n_items,
+            cap=purchases.group_cap,
+            time=events.time,
+        )
+        self.buyers_ = np.bincount(groups.group_item, minlength=n_items).astype(np.int32)
+        self._learn(groups, n_items)
+
+    @abstractmethod
+    def _learn(self, groups: Groups, n_items: int) -> None:
+        """Learn from the distinct items of each customer, at most the newest ``group_cap``."""
+
+    @abstractmethod
+    def _sums(self, ptr: Array, item: Array) -> Array:
+        """Score all items for histories: float32[n, n_items]; 0 or -inf where nothing is known.
+
+        Parameters
+        ----------
+        ptr : int64[n + 1]    where the items of a history begin
+        item : int32[n]       ascending and distinct; each was bought in training
+        """
+
+    def _scores(self, requests: Requests) -> Array:
+        assert requests.events is not None  # recommend() looked
+        scores = self._evidence(*requests.events.distinct_items())
+        silent = np.flatnonzero(~np.isfinite(scores).any(axis=1))
+        scores[silent] = np.where(self.buyers_ > 0, self.buyers_, -np.inf)
+        return scores
+
+    def similar_items(self, item: Array, k: int, candidates: Array | None = None) -> Recommended:
+        """Recommend to someone who bought one item only, without that item.
+
+        Parameters
+        ----------
+        item : int[n]                           item codes; one that nobody bought has no rows
+        k : int                                 >= 1
+        candidates : bool[n_items] or None      items that may be recommended; None: all
+        """
+        code = np.asarray(item, dtype=np.int32)
+        ptr = np.arange(len(code) + 1, dtype=np.int64)
+        found, score = top_k(
+            self._evidence(ptr, code), k, eligible=candidates, left_out=(ptr, code)
+        )
+        return Recommended(found, score.astype(np.float64), np.zeros_like(found))
+
+    def _evidence(self, ptr: Array, item: Array) -> Array:
+        """Score histories; a row of -inf where nothing in it was bought in training."""
+        known = np.flatnonzero(self.buyers_[item] > 0)
+        before = np.searchsorted(known, ptr)
+        scores = self._sums(before.astype(np.int64), item[known])
+        scores[:, self.buyers_ == 0] = -np.inf
+        scores[np.diff(before) == 0] = -np.inf
+        return scores

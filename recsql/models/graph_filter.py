@@ -1,0 +1,97 @@
+"""What remains of a customer's purchases when the purchase graph is smoothed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from recsql.errors import ParameterError
+from recsql.kernels.groups import Groups
+from recsql.kernels.neighbour_lists import NeighbourLists, neighbour_lists
+from recsql.kernels.spectrum import leading_factors
+from recsql.kernels.table_sums import add_factors, sum_lists, sum_rows
+from recsql.models.base import Array
+from recsql.models.fold_in import FoldInRecommender
+from recsql.models.item_knn import check_neighbours
+
+ITEMS_PER_FACTOR = 4
+
+
+@dataclass
+class GraphFilter(FoldInRecommender):
+    """Add a linear and an ideal low-pass filter on the graph of customers and items.
+
+    The linear filter is a sum over neighbours, as in ``item_knn`` with ``neighbours``,
+    ``customer_power`` and ``popularity_power``, in the units of a power of 1/2. ``low_pass`` times
+    the ideal filter is added: the projection on the ``n_factors`` smoothest directions (at most a
+    quarter of the items), found in ``n_rounds`` of an iteration that starts from ``seed``.
+
+    Source: Shen et al., "How Powerful is Graph Convolution for Recommendation?", CIKM 2021
+    (GF-CF). There the linear filter keeps all neighbours and both powers are fixed: .5 and 0.
+    """
+
+    name: ClassVar[str] = "graph_filter"
+    tasks: ClassVar[tuple[str, ...]] = ("for_you",)
+
+    neighbours: int = 200
+    customer_power: float = 0.35
+    popularity_power: float = 0.2
+    n_factors: int = 256
+    low_pass: float = 0.15
+    n_rounds: int = 6
+    seed: int = 0
+
+    def _check(self) -> None:
+        check_neighbours(self.neighbours, self.customer_power, self.popularity_power)
+        for name in ("n_factors", "n_rounds"):
+            if not getattr(self, name) >= 1:
+                raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if not 0 <= self.low_pass < np.inf:
+            raise ParameterError(f"low_pass must be at least 0, got {self.low_pass}.")
+        if not self.seed >= 0:
+            raise ParameterError(f"seed must be at least 0, got {self.seed}.")
+
+    def _learn(self, groups: Groups, n_items: int) -> None:
+        lists = neighbour_lists(
+            groups,
+            n_items,
+            min(self.neighbours, max(n_items - 1, 1)),
+            customer_power=self.customer_power,
+            popularity_power=self.popularity_power,
+        )
+        sizes = np.diff(groups.group_ptr).astype(np.float64)
+        sizes = sizes[sizes > 0]
+        unit = len(sizes) / np.sum(sizes ** (1 - 2 * self.customer_power)) if len(sizes) else 1.0
+        weight = (lists.weight * unit).astype(np.float32)
+        self.lists_ = NeighbourLists(lists.item, weight)
+        n_factors = max(1, min(self.n_factors, n_items // ITEMS_PER_FACTOR))
+        self.factors_ = leading_factors(
+            groups, n_items, n_factors, n_rounds=self.n_rounds, seed=self.seed
+        )[1]
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Prepare both sides of the ideal filter: from items to factors and back."""
+        root = np.sqrt(np.maximum(self.buyers_, 1), dtype=np.float32)[:, None]
+        self._to_factors = (self.factors_ / root).astype(np.float32)
+        self._to_items = np.ascontiguousarray((self.factors_ * root).T) * np.float32(self.low_pass)
+
+    def _sums(self, ptr: Array, item: Array) -> Array:
+        scores: Array = sum_lists(ptr, item, *self.lists_)
+        add_factors(scores, sum_rows(ptr, item, self._to_factors), self._to_items)
+        return scores
+
+    def arrays(self) -> dict[str, Array]:
+        """Give the customers of each item, its neighbours, their weights, and the factors."""
+        return {"buyers": self.buyers_, "factors": self.factors_, **self.lists_._asdict()}
+
+    def _restore(self, arrays: Mapping[str, Array]) -> None:
+        self.buyers_ = arrays["buyers"].astype(np.int32)
+        self.factors_ = arrays["factors"].astype(np.float32)
+        self.lists_ = NeighbourLists(
+            arrays["item"].astype(np.int32), arrays["weight"].astype(np.float32)
+        )
+        self._lay_out()
