@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from recsql.kernels._jit import kernel_part, lean_kernel
 from recsql.kernels._threads import available_threads, equal_blocks, run_blocks
+from recsql.kernels.best import empty_into, offer
 from recsql.kernels.session_index import SessionIndex
-from recsql.kernels.topk import rise, sink
 
 Longs = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
@@ -232,21 +232,6 @@ def keep_nearest(
 
 
 @kernel_part
-def offer(score: float, code: int, size: int, most: int, heap: Doubles, codes: Longs) -> int:
-    """Put an entry into a heap of at most so many, in place of the worst; gives its size."""
-    if size < most:
-        heap[size] = score
-        codes[size] = code
-        rise(heap, codes, size)
-        return size + 1
-    if score > heap[0] or (score == heap[0] and code < codes[0]):
-        heap[0] = score
-        codes[0] = code
-        sink(heap, codes, size)
-    return size
-
-
-@kernel_part
 def cast_votes(
     index: SessionIndex, weights: Weights, near: int, n_found: int, scratch: Scratch
 ) -> int:
@@ -291,13 +276,8 @@ def pick_best(
             size = offer(
                 value, code, size, item.shape[1], scratch.heap_score, scratch.heap_code
             )
-    while size > 0:
-        size -= 1
-        item[row, size] = scratch.heap_code[0]
-        score[row, size] = scratch.heap_score[0]
-        votes[row, size] = scratch.votes[scratch.heap_code[0]]
-        scratch.heap_score[0] = scratch.heap_score[size]
-        scratch.heap_code[0] = scratch.heap_code[size]
-        sink(scratch.heap_score, scratch.heap_code, size)
+    empty_into(row, size, scratch.heap_score, scratch.heap_code, item, score)
+    for place in range(size):
+        votes[row, place] = scratch.votes[item[row, place]]
     for found in range(n_found):
         scratch.votes[scratch.found[found]] = 0
