@@ -158,9 +158,7 @@ def mix_with_nearest(
     may = np.ones(n_items, np.bool_) if eligible is None else np.ascontiguousarray(eligible)
 
     def task(first: int, last: int, scratch: Scratch) -> None:
-        mix_rows(
-            first, last, customers, asked, mixture, may, scratch, item, score, votes
-        )
+        mix_rows(first, last, customers, asked, mixture, may, scratch, item, score, votes)
 
     def make_scratch() -> Scratch:
         return _make_scratch(n_users, n_items, max(min(mixture.neighbours, n_users), k))

@@ -118,9 +118,7 @@ def vote(
     may = np.ones(n_items, np.bool_) if eligible is None else np.ascontiguousarray(eligible)
 
     def task(first: int, last: int, scratch: Scratch) -> None:
-        vote_rows(
-            first, last, index, weights, asked, may, neighbours, scratch, item, score, votes
-        )
+        vote_rows(first, last, index, weights, asked, may, neighbours, scratch, item, score, votes)
 
     def make_scratch() -> Scratch:
         return _make_scratch(index.n_sessions, n_items, min(neighbours, index.n_sessions), k)
@@ -273,9 +271,7 @@ def pick_best(
         scratch.score[code] = 0.0
         scratch.voted_by[code] = -1
         if value > 0.0 and eligible[code] and not scratch.hidden[code]:
-            size = offer(
-                value, code, size, item.shape[1], scratch.heap_score, scratch.heap_code
-            )
+            size = offer(value, code, size, item.shape[1], scratch.heap_score, scratch.heap_code)
     empty_into(row, size, scratch.heap_score, scratch.heap_code, item, score)
     for place in range(size):
         votes[row, place] = scratch.votes[item[row, place]]

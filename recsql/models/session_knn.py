@@ -33,7 +33,7 @@ class SessionKNN(Recommender):
     gets it times ``exp(-(n - 1) / offset_decay)``, where it stands ``n`` places after the latest
     shared item, times ``before_weight`` before it, and ``same_weight`` at it. At last what votes
     an item has is divided by the sessions with it to the power ``popularity_power``, and times
-    ``repeat_weight`` if it is in the current session.
+    ``repeat_weight`` if it is among the items asked about.
 
     Age is counted in sessions, so that it needs no clock: with an exponential weight the moment of
     the request does not change the order. An event's strength is not looked at. Without purchases,
@@ -60,7 +60,7 @@ class SessionKNN(Recommender):
     before_weight: float = 0.8
     same_weight: float = 0.5
     repeat_weight: float = 2.0
-    idf_power: float = 2.0
+    idf_power: float = 3.0
     sharpness: float = 1.3
     length_power: float = 0.25
     popularity_power: float = 0.2
@@ -88,9 +88,16 @@ class SessionKNN(Recommender):
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give the published settings, and those with all powers."""
+        """Give those with all powers, with earlier sessions too, and published settings."""
         del real_time
-        return [cls(), cls(earlier_weight=0.5), cls.sknn(), cls.vsknn(), cls.stan(), cls.vstan()]
+        return [
+            cls(),
+            cls(asked_decay=5.0, offset_decay=3.0, sharpness=2.0, repeat_weight=3.0),
+            cls(earlier_weight=0.5),
+            cls.sknn(),
+            cls.stan(),
+            cls.vstan(),
+        ]
 
     def _check(self) -> None:
         for name in ("neighbours", "most_recent"):
@@ -117,9 +124,7 @@ class SessionKNN(Recommender):
     def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
         assert requests.events is not None  # recommend() looked
         asked = self._asked(requests.events, exclude_bought=requests.exclude_bought)
-        found = vote(
-            self.index_, self._weights, asked, self.neighbours, k, eligible=candidates
-        )
+        found = vote(self.index_, self._weights, asked, self.neighbours, k, eligible=candidates)
         return Recommended(*found)
 
     def arrays(self) -> dict[str, Array]:

@@ -50,12 +50,13 @@ class TifuKNN(Recommender):
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give more and less of the neighbours, and slow and fast forgetting."""
+        """Give more and less of the neighbours, slow and fast forgetting, and mostly counts."""
         del real_time
         return [
-            cls(group_decay=group_decay, own_share=own_share)
-            for group_decay in (0.9, 0.7)
-            for own_share in (0.9, 0.7, 0.3)
+            cls(),
+            cls(group_decay=0.9, own_share=0.9),
+            cls(neighbours=50, group_size=3, basket_decay=1.0, group_decay=0.5, own_share=0.2),
+            cls(basket_decay=1.0, group_decay=1.0, own_share=0.7, everyone_weight=0.5),
         ]
 
     def _check(self) -> None:
@@ -110,7 +111,7 @@ class TifuKNN(Recommender):
         weight = self.group_decay**group * self.basket_decay**in_group / (size * groups)
         key, cell = np.unique(user * n_items + item, return_inverse=True)
         owner, code = np.divmod(key, n_items)
-        value = np.bincount(cell, weights=weight, minlength=len(key))
+        value: Array = np.bincount(cell, weights=weight, minlength=len(key))
         kept = value > 0  # weights of a distant past can vanish
         return Rows(
             pointers(np.bincount(owner[kept], minlength=events.n_users)),
