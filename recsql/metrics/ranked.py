@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from recsql.splits.queries import Queries
+from recsql.splits.split import Queries
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
@@ -20,9 +22,9 @@ from recsql.selection.answers import (
 )
 from recsql.selection.competition import Competition, write_competition
 from recsql.selection.customer_models import write_model
-from recsql.selection.evaluate import leaves_out_bought
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
+from recsql.splits.customers import leaves_out_bought
 from recsql.store.models import StoredModel, incumbents, insert_run, retire
 from recsql.store.stored import (
     DAYS,
@@ -35,6 +37,8 @@ from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
@@ -56,8 +60,12 @@ def write_rebuilt(
     finish: Callable[[Session], None],
     *,
     reason: str = "asked",
+    customers: Array | None = None,
 ) -> None:
-    """Fit the incumbents on everything and write all stored answers in one transaction."""
+    """Fit the incumbents on everything and write all stored answers in one transaction.
+
+    ``customers`` are the places of those whose purchases were split for the competitions.
+    """
     winners = {c.task: c.winner for c in competitions if c.winner is not None}
     serving = {stored.task: stored for stored in incumbents(session)} | winners
     learned = {c.task: c.learned for c in competitions if c.learned is not None}
@@ -65,7 +73,8 @@ def write_rebuilt(
     others = {task: serving[task] for task in asked if task in serving and task not in learned}
     not_learned = _learn(session, others, purchases, learned)
     fitted = {name: model for name, model in learned.items() if isinstance(model, CoPurchase)}
-    lists = neighbours_of(session, fitted, snapshot.available)
+    of_items = {name: model for name, model in learned.items() if name in NEIGHBOUR_TASKS}
+    lists = neighbours_of(session, of_items, snapshot.available)
     counts = count_items(snapshot.history, snapshot.n_items)
     kept = setting_int(session, "generations_kept")
     buyers = buyer_table(snapshot.history, snapshot.buyers, None)
@@ -76,7 +85,8 @@ def write_rebuilt(
         for competition in competitions:
             if competition.winner is not None:
                 retire(session, competition.task, kept)
-            write_competition(session, competition, snapshot, seed)
+            assert customers is not None
+            write_competition(session, competition, snapshot, customers, seed)
         for task in [name for name in learned if name in CUSTOMER_TASKS]:
             leaves_out = leaves_out_bought(task, purchases)
             stored, model = serving[task], learned[task]

@@ -1,0 +1,90 @@
+"""What a split is: purchases to learn from, and queries about what was hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from recsql.models.base import Purchases, Requests
+
+Array = np.ndarray[Any, np.dtype[Any]]
+MOST_QUERIES = 5_000
+PROTOCOLS = ("time", "paper")
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Test queries.
+
+    Attributes
+    ----------
+    requests : Requests                   what is asked: about an item, or for a customer
+    truth_ptr : int64[n_queries + 1]      where the hidden items of each query begin
+    truth : int32[…]                      hidden items, never empty for a query
+    owner : int64[n_queries]              whose purchases they are: the place among the customers
+        of the purchases that were split; -1 for nobody's
+    """
+
+    requests: Requests
+    truth_ptr: Array
+    truth: Array
+    owner: Array
+
+    def __len__(self) -> int:
+        """Count the queries."""
+        return len(self.requests)
+
+    def part(self, chosen: Array) -> Queries:
+        """Give some of the queries: ascending positions."""
+        sizes = np.diff(self.truth_ptr)
+        kept = np.zeros(len(self), dtype=bool)
+        kept[chosen] = True
+        ptr = np.concatenate([[0], np.cumsum(sizes[chosen])]).astype(np.int64)
+        truth = self.truth[np.repeat(kept, sizes)]
+        return Queries(self.requests.chosen(chosen), ptr, truth, self.owner[chosen])
+
+
+@dataclass(frozen=True)
+class Split:
+    """Purchases to learn from and queries to answer.
+
+    Attributes
+    ----------
+    protocol : one of PROTOCOLS
+    cut : nothing at or after it was learned from; None where the split is not one in time
+    train : Purchases
+    queries : Queries
+    """
+
+    protocol: str
+    cut: int | None
+    train: Purchases
+    queries: Queries
+
+    def sample(self, share: float, n_queries: int, seed: int) -> Split:
+        """Give the same split with a share of the customers and at most so many queries."""
+        rng = np.random.default_rng(seed)
+        train, place = self.train.random_part(share, rng)
+        queries = self.queries
+        if len(queries) > n_queries:
+            queries = queries.part(np.sort(rng.choice(len(queries), n_queries, replace=False)))
+        user = queries.requests.user
+        learned = np.where(user >= 0, place[user], -1).astype(np.int32) if len(place) else user
+        requests = replace(queries.requests, user=learned)
+        return replace(self, train=train, queries=replace(queries, requests=requests))
+
+
+def taken(sizes: Array, seed: int) -> Array:
+    """Take the groups that can be asked about, 5,000 random ones of more: ascending positions.
+
+    Parameters
+    ----------
+    sizes : hidden items of each group; 0: it cannot be asked about
+    """
+    usable = np.flatnonzero(sizes > 0)
+    if len(usable) > MOST_QUERIES:
+        rng = np.random.default_rng(seed)
+        usable = np.sort(rng.choice(usable, MOST_QUERIES, replace=False))
+    return usable
