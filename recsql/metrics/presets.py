@@ -37,7 +37,5 @@ def preset_weights(preset: str, task: str) -> dict[str, float]:
     cost, shares = PRESETS[preset]
     quality = _QUALITY.get(task, _SEVERAL_ITEMS)
     weights = {name: round((1 - cost) * weight, 6) for name, weight in quality.items()}
-    weights |= {
-        name: round(cost * share, 6) for name, share in zip(_COSTS, shares, strict=True)
-    }
+    weights |= {name: round(cost * share, 6) for name, share in zip(_COSTS, shares, strict=True)}
     return weights | {"coverage": 0.0}

@@ -126,7 +126,9 @@ class Purchases:
         """Give part of the purchases; an item is counted once a basket for the day of it."""
         days = self.item_days
         if self.today is not None:
-            day = np.repeat(history.basket_time // MICROSECONDS_PER_DAY, np.diff(history.basket_ptr))
+            day = np.repeat(
+                history.basket_time // MICROSECONDS_PER_DAY, np.diff(history.basket_ptr)
+            )
             least = int(day.min(initial=0))
             width = int(day.max(initial=0)) - least + 1
             key, sold = np.unique(

@@ -14,8 +14,8 @@ from recsql.data.purchases import PurchaseReader
 from recsql.data.snapshot import NO_DAY, ItemDays, Snapshot
 from recsql.database import Session
 from recsql.kernels.importance import log_sum_importance
-from recsql.kernels.trend import softmax, trend
 from recsql.kernels.ranking import Neighbours
+from recsql.kernels.trend import softmax, trend
 from recsql.models.base import Purchases, Recommender, Requests
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,6 +102,6 @@ def _serving_now(task: str, incumbent: StoredModel | None) -> list[Candidate]:
     cls = None if incumbent is None else catalogue().get(incumbent.algorithm)
     if incumbent is None or cls is None or task not in cls.tasks:
         return []
-    if {f.name for f in dataclasses.fields(cls)} != set(incumbent.params):
+    if set(cls().params()) != set(incumbent.params):
         return []
     return [Candidate(task, cls(**incumbent.params))]

@@ -154,13 +154,11 @@ def _measure(candidate: Candidate, arena: Arena, parts: Sequence[Split], name: s
         candidate.metrics += found.cost_metrics()
 
 
-def _evaluated(
-    candidate: Candidate, arena: Arena, parts: Sequence[Split]
-) -> Evaluated | None:
+def _evaluated(candidate: Candidate, arena: Arena, parts: Sequence[Split]) -> Evaluated | None:
     """Evaluate a candidate; one that fails says why in its row, and the others go on."""
     try:
         return evaluate(candidate.model, parts, arena.available)
-    except Exception as error:  # noqa: BLE001 - whatever a model raises is reported in its row
+    except Exception as error:
         fail(candidate, error)
         return None
 
@@ -186,7 +184,7 @@ def promote(order: Sequence[Candidate], purchases: Purchases) -> Recommender | N
         model = copy.copy(candidate.model)
         try:
             model.fit(purchases)
-        except Exception as error:  # noqa: BLE001 - reported in its row
+        except Exception as error:
             fail(candidate, error)
             continue
         candidate.status = "incumbent"

@@ -155,15 +155,15 @@ def _split_table(
     of_hidden = np.repeat(np.arange(len(queries)), np.diff(queries.truth_ptr))
     query = np.concatenate([asked, of_hidden])
     item = np.concatenate([queries.requests.item[asked], queries.truth])
-    owner = queries.owner[query]
+    owner = np.full(len(query), -1) if queries.owner is None else queries.owner[query]
     known = (owner >= 0) & (owner < len(customers))
     user = np.where(known, customers[np.where(known, owner, 0)] if len(customers) else 0, 0)
     users = snapshot.buyers.column("user_id").cast(pa.string()).combine_chunks()
     cut = part.cut
     if cut is not None and snapshot.reader.real_time:
-        moment = str(np.datetime64(cut, "us")).replace("T", " ")
+        cut_at: str | None = str(np.datetime64(cut, "us")).replace("T", " ")
     else:
-        moment = None if cut is None else str(cut)
+        cut_at = None if cut is None else str(cut)
     n = len(query)
     return pa.table(
         {
@@ -175,7 +175,7 @@ def _split_table(
             "user_id": users.take(pa.array(user, mask=~known)),
             "item_id": snapshot.item_ids.cast(pa.string()).take(pa.array(item)),
             "role": pa.array(np.where(np.arange(n) < len(asked), "asked", "hidden")),
-            "cut_at": pa.repeat(pa.scalar(moment, pa.string()), n),
+            "cut_at": pa.repeat(pa.scalar(cut_at, pa.string()), n),
             "seed": pa.repeat(pa.scalar(seed, pa.int64()), n),
         }
     )

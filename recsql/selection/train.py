@@ -38,8 +38,9 @@ def train(
     """Train the models of one task or of all; gives the ids of the models of this run.
 
     Models are compared on at most about 5 million purchases, those of random buyers, each task in
-    an equal share of the time that is left; the winners learn from all. Tasks that are not trained now but have an incumbent are counted again with it,
-    so that all stored answers are of the same moment.
+    an equal share of the time that is left; the winners learn from all. Tasks that are not trained
+    now but have an incumbent are counted again with it, so that all stored answers are of the same
+    moment.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def by_time(task: str, purchases: Purchases, seed: int) -> list[Split]:
     if cut is None:
         return []
     train = purchases.before(cut, None if purchases.today is None else cut // MICROSECONDS_PER_DAY)
-    queries = ask_customers(events, events.time >= cut, seed, **_asked(task, train))
+    queries = _ask(task, train, events, events.time >= cut, seed)
     return [Split("time", cut, train, queries)] if len(queries) else []
 
 
@@ -53,15 +53,13 @@ def by_customers(task: str, purchases: Purchases, seed: int) -> list[Split]:
         several = np.bincount(events.user[hidden], minlength=events.n_users) > 0
         chosen = several & (np.random.default_rng(seed).random(events.n_users) < SHARE_TEST)
         train = purchases.only_events(events.of_users(np.flatnonzero(~chosen)))
-        queries = ask_customers(
-            events, hidden & chosen[events.user], seed, of=chosen, **_asked(task, train)
-        )
+        queries = _ask(task, train, events, hidden & chosen[events.user], seed, chosen)
         nobody = np.full(len(queries), -1, dtype=np.int32)
         queries = replace(queries, requests=replace(queries.requests, user=nobody))
     else:
         hidden = hidden_last_share(events)
         train = purchases.only_events(events.select(~hidden))
-        queries = ask_customers(events, hidden, seed, **_asked(task, train))
+        queries = _ask(task, train, events, hidden, seed)
     return [Split("paper", None, train, queries)] if len(queries) else []
 
 
@@ -71,8 +69,22 @@ def leaves_out_bought(task: str, purchases: Purchases) -> bool:
     return task == "for_you" or not customers_rebuy(purchases.events)
 
 
-def _asked(task: str, train: Purchases) -> dict[str, bool]:
-    return {"next_basket": task == "next", "exclude_bought": leaves_out_bought(task, train)}
+def _ask(
+    task: str,
+    train: Purchases,
+    events: Events,
+    hidden: Array,
+    seed: int,
+    of: Array | None = None,
+) -> Queries:
+    return ask_customers(
+        events,
+        hidden,
+        seed,
+        next_basket=task == "next",
+        exclude_bought=leaves_out_bought(task, train),
+        of=of,
+    )
 
 
 def hidden_last_basket(events: Events) -> Array:

@@ -46,7 +46,7 @@ def _split_at_day(task: str, purchases: Purchases, last_day: int) -> Split | Non
     else:
         truth = _largest((sold - norm) / np.sqrt(norm + hidden / NORM_DAYS), TREND_TRUTH)
     ptr = np.array([0, len(truth)], dtype=np.int64)
-    queries = Queries(Requests.of_items(np.array([-1])), ptr, np.sort(truth), np.array([-1]))
+    queries = Queries(Requests.of_items(np.array([-1])), ptr, np.sort(truth))
     cut = first * MICROSECONDS_PER_DAY
     return Split("time", cut, purchases.before(cut, first), queries)
 

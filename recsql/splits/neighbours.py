@@ -91,5 +91,5 @@ def hide_all_but_one(ptr: Array, item: Array, seed: int, owner: Array | None = N
     hidden = entries[~np.isin(entries, shown)]
     truth_ptr = np.zeros(len(usable) + 1, dtype=np.int64)
     np.cumsum(sizes[usable] - 1, out=truth_ptr[1:])
-    whose = np.full(len(usable), -1) if owner is None else owner[usable]
-    return Queries(Requests.of_items(item[shown]), truth_ptr, item[hidden], whose.astype(np.int64))
+    whose = None if owner is None else owner[usable]
+    return Queries(Requests.of_items(item[shown]), truth_ptr, item[hidden], whose)

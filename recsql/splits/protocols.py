@@ -7,9 +7,7 @@ from recsql.splits import customers, days, neighbours
 from recsql.splits.split import Split
 
 
-def split(
-    task: str, purchases: Purchases, seed: int, protocol: str | None = None
-) -> list[Split]:
+def split(task: str, purchases: Purchases, seed: int, protocol: str | None = None) -> list[Split]:
     """Split purchases for a task, newest cut first; empty when no query would be left.
 
     ``time`` hides the newest part of everything: a global cut, nothing newer is visible to any

@@ -23,14 +23,14 @@ class Queries:
     requests : Requests                   what is asked: about an item, or for a customer
     truth_ptr : int64[n_queries + 1]      where the hidden items of each query begin
     truth : int32[…]                      hidden items, never empty for a query
-    owner : int64[n_queries]              whose purchases they are: the place among the customers
-        of the purchases that were split; -1 for nobody's
+    owner : int64[n_queries] or None      whose purchases they are: the place among the customers
+        of the purchases that were split; -1 for nobody's; None: nobody's
     """
 
     requests: Requests
     truth_ptr: Array
     truth: Array
-    owner: Array
+    owner: Array | None = None
 
     def __len__(self) -> int:
         """Count the queries."""
@@ -43,7 +43,8 @@ class Queries:
         kept[chosen] = True
         ptr = np.concatenate([[0], np.cumsum(sizes[chosen])]).astype(np.int64)
         truth = self.truth[np.repeat(kept, sizes)]
-        return Queries(self.requests.chosen(chosen), ptr, truth, self.owner[chosen])
+        owner = None if self.owner is None else self.owner[chosen]
+        return Queries(self.requests.chosen(chosen), ptr, truth, owner)
 
 
 @dataclass(frozen=True)

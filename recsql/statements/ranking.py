@@ -35,9 +35,7 @@ def learn_ranking(call: Call, relation: str) -> Rows:
     from recsql.store.weights import write_weights
 
     require_writable(call.session)
-    found = find_relation(
-        call.session, relation, schema=call.schema, temporary=call.temporary
-    )
+    found = find_relation(call.session, relation, schema=call.schema, temporary=call.temporary)
     columns = {name.lower() for name in found.columns}
     if not {"model_id", "rank"} <= columns:
         raise ParameterError(
