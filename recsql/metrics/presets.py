@@ -38,4 +38,4 @@ def preset_weights(preset: str, task: str) -> dict[str, float]:
     quality = _QUALITY.get(task, _SEVERAL_ITEMS)
     weights = {name: round((1 - cost) * weight, 6) for name, weight in quality.items()}
     weights |= {name: round(cost * share, 6) for name, share in zip(_COSTS, shares, strict=True)}
-    return weights | {"coverage": 0.0}
+    return weights | {"coverage": 0.0, "diversity": 0.0, "novelty": 0.0}

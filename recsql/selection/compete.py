@@ -13,7 +13,7 @@ import numpy as np
 
 from recsql.models.base import Purchases, Recommender
 from recsql.selection.candidates import Candidate
-from recsql.selection.evaluate import TEST, VALIDATION, Evaluated, evaluate
+from recsql.selection.evaluate import COST, TEST, VALIDATION, Evaluated, evaluate
 from recsql.selection.ranking import Ranking
 from recsql.splits.protocols import split
 from recsql.splits.split import Split
@@ -22,6 +22,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 RUNG_ENTRIES = 50_000  # below it every setting is measured on everything
 RUNG_QUERIES = 1_000
 RUNG_GROWTH = 4
+CALLS = 20  # queries asked alone
 USED_UP = "budget_s was used up"
 
 
@@ -145,19 +146,22 @@ def _score(candidate: Candidate, arena: Arena, parts: Sequence[Split]) -> float:
 
 
 def _measure(candidate: Candidate, arena: Arena, parts: Sequence[Split], name: str) -> None:
-    found = _evaluated(candidate, arena, parts)
+    found = _evaluated(candidate, arena, parts, CALLS if name == TEST else 0)
     if found is None:
         return
     candidate.metrics += found.metrics(name, arena.seed)
+    known = {metric.name for metric in candidate.metrics if metric.part == COST}
+    candidate.metrics += [metric for metric in found.cost_metrics() if metric.name not in known]
     if name == VALIDATION:
         candidate.values = arena.ranking.values(found)
-        candidate.metrics += found.cost_metrics()
 
 
-def _evaluated(candidate: Candidate, arena: Arena, parts: Sequence[Split]) -> Evaluated | None:
+def _evaluated(
+    candidate: Candidate, arena: Arena, parts: Sequence[Split], n_calls: int = 0
+) -> Evaluated | None:
     """Evaluate a candidate; one that fails says why in its row, and the others go on."""
     try:
-        return evaluate(candidate.model, parts, arena.available)
+        return evaluate(candidate.model, parts, arena.available, n_calls)
     except Exception as error:
         fail(candidate, error)
         return None
