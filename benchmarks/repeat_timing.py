@@ -69,17 +69,16 @@ def by_day(n_items: int, ptr: Array, item: Array, day: Array) -> Events:
     )
 
 
-def pair_order(events: Events) -> tuple[Array, Array, Array]:
-    """Give (order by customer, item and day; pair of each event in it; purchases of each pair)."""
+def pair_order(events: Events) -> tuple[Array, Array]:
+    """Give (order by customer, item and day; purchases of each pair in it)."""
     key = events.user.astype(np.int64) * events.n_items + events.item
     order = np.lexsort((events.time, key))
-    _, pair, times = np.unique(key[order], return_inverse=True, return_counts=True)
-    return order, pair, times
+    return order, np.unique(key[order], return_counts=True)[1]
 
 
 def hide_last(events: Events) -> tuple[Events, Array, Array]:
     """Give (what is visible, days of the hidden purchase or -1 a pair, purchases of each pair)."""
-    order, pair, times = pair_order(events)
+    order, times = pair_order(events)
     last = np.cumsum(times) - 1
     hidden = np.zeros(len(order), dtype=bool)
     hidden[order[last[times > 1]]] = True
@@ -134,7 +133,7 @@ def time_protocol(name: str, events: Events, models: list[RepeatModel], days: in
     day = events.time // MICROSECONDS_PER_DAY
     cut = int(day.max()) - days
     visible, later = events.select(day <= cut), events.select(day > cut)
-    order, _, times = pair_order(visible)
+    order, times = pair_order(visible)
     key = visible.user.astype(np.int64) * events.n_items + visible.item
     pairs = key[order][np.cumsum(times) - 1]
     later_key = later.user.astype(np.int64) * events.n_items + later.item

@@ -220,9 +220,7 @@ def chances(signs: Doubles, weights: Doubles, *, n_threads: int | None = None) -
 
 
 @lean_kernel
-def fill_chances(
-    first: int, last: int, signs: Doubles, weights: Doubles, chance: Doubles
-) -> None:
+def fill_chances(first: int, last: int, signs: Doubles, weights: Doubles, chance: Doubles) -> None:
     """Write the chances first <= row < last."""
     for row in range(first, last):
         total = 0.0

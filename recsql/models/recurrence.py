@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events
 from recsql.errors import ParameterError
 from recsql.kernels.repeat_levels import (
@@ -92,24 +93,21 @@ class Recurrence(RepeatModel):
 
     def _fit_intervals(self, states: States, repeated: Array) -> None:
         """Learn the levels of items, their weights, and what is left over."""
-        pair_rest, pair_n = self._beyond_customers(states, repeated)
-        item = states.item[repeated]
-        rest = np.bincount(item, weights=pair_rest, minlength=len(self.item_level_))
-        count = np.bincount(item, weights=pair_n, minlength=len(self.item_level_))
-        others, n_others = rest[item] - pair_rest, count[item] - pair_n
-        drawn = strength(
-            pair_rest / pair_n, others / np.maximum(n_others, 1.0), np.maximum(n_others, 0.0)
-        )
+        known = states.times[repeated] - 1
+        own, wanted = states.now[repeated, OWN], states.now[repeated, NEWEST]
+        item, usual = states.item[repeated], self._usual(states, repeated)
+        size = len(self.item_level_)
+        rest = np.bincount(item, weights=own - known * usual, minlength=size)
+        count = np.bincount(item, weights=known, minlength=size)
+        newest = wanted - usual  # to be foretold: its item has to be known without it
+        others, n_others = rest[item] - newest, count[item] - 1.0
+        drawn = strength(newest, others / np.maximum(n_others, 1.0), n_others)
         self.item_level_ = rest / (count + drawn)
-        wanted = states.now[repeated, NEWEST]
-        known = states.times[repeated] - 2
-        clues = clues_of(states.before[repeated], known, self.levels_)
-        clues[:, 0] = others / (n_others + drawn)  # without what is to be foretold
-        now_known = states.times[repeated] - 1
-        now = clues_of(states.now[repeated], now_known, self.levels_)
-        now[:, 0] = clues[:, 0]
-        seen = states.now[repeated, OWN] / now_known
-        self._fit_kinds((clues, known, wanted), (now, now_known, seen))
+        past = clues_of(states.before[repeated], known - 1, self.levels_)
+        past[:, 0] = others / (n_others + drawn)
+        present = clues_of(states.now[repeated], known, self.levels_)
+        present[:, 0] = self.item_level_[item]
+        self._fit_kinds((past, known - 1, wanted), (present, known, own / known))
 
     def _fit_kinds(
         self, past: tuple[Array, Array, Array], present: tuple[Array, Array, Array]
@@ -140,26 +138,25 @@ class Recurrence(RepeatModel):
         self.weights_, self.knots_ = np.array(weights), np.array(knots)
         self.tail_ = np.array([tail_scale(row) for row in knots])
 
-    def _beyond_customers(self, states: States, repeated: Array) -> tuple[Array, Array]:
-        """Give sum and number of the log intervals of pairs, about those of alike pairs.
+    def _usual(self, states: States, repeated: Array) -> Array:
+        """Give the log interval to expect of pairs whose item is not known: float64[n].
 
-        Alike are the intervals of the customer, and of pairs bought as often.
+        It is that of the customer, drawn to the shop's, and of pairs bought as often.
         """
         n = (states.times[repeated] - 1).astype(np.float64)
         user = np.repeat(np.arange(len(states.ptr) - 1), np.diff(states.ptr))[repeated]
         rest = states.now[repeated, OWN] - n * self.levels_.interval
-        customer = np.bincount(user, weights=rest) / (
-            np.bincount(user, weights=n) + self.levels_.customer
-        )
+        drawn = np.bincount(user, weights=n) + self.levels_.customer
+        customer = np.bincount(user, weights=rest) / drawn
         rest = rest - n * customer[user]
         kind = np.minimum(n.astype(np.int64), self.most_kinds)
         alike = np.bincount(kind, weights=rest) / np.maximum(np.bincount(kind, weights=n), 1.0)
-        return rest - n * alike[kind], n
+        return np.asarray(self.levels_.interval + customer[user] + alike[kind])
 
     def _fit_chance(self, events: Events, today: int) -> None:
         """Learn the probability from what was bought after some past days."""
         signs, bought = [], []
-        first = int(events.time.min() // 86_400_000_000)
+        first = int(events.time.min(initial=0) // MICROSECONDS_PER_DAY)
         for landmark in range(1, LANDMARKS + 1):
             day = today - landmark * self.horizon_days
             if day < first:
