@@ -94,7 +94,8 @@ def logistic_weights(signs: Array, happened: Array) -> Array:
     signs : float64[n, m]    the first column is 1
     happened : bool[n]
 
-    Source: iteratively reweighted least squares (Newton) with a small ridge.
+    Source: iteratively reweighted least squares (Newton), with a ridge of 1
+    on all but the constant.
     """
     n_rows, n_happened = len(happened), int(happened.sum())
     weights = np.zeros(signs.shape[1])
@@ -102,6 +103,7 @@ def logistic_weights(signs: Array, happened: Array) -> Array:
     if n_rows < LEAST_ROWS or n_happened in (0, n_rows):
         return weights
     ridge = np.eye(signs.shape[1])
+    ridge[0, 0] = 0.0
     for _ in range(ROUNDS):
         chance = 1.0 / (1.0 + np.exp(-np.clip(_product(signs, weights), -30.0, 30.0)))
         spread = np.maximum(chance * (1.0 - chance), 1e-6)

@@ -30,7 +30,12 @@ from recsql.kernels.repeat_states import (
 )
 from recsql.kernels.repeat_times import N_KNOTS, foretell, quantile_knots, tail_scale
 from recsql.models.base import Array
-from recsql.models.interval_weights import logistic_weights, median_weights, strength
+from recsql.models.interval_weights import (
+    LEAST_ROWS,
+    logistic_weights,
+    median_weights,
+    strength,
+)
 from recsql.models.repeat import RepeatModel, states_of
 
 LANDMARKS = 3
@@ -122,18 +127,19 @@ class Recurrence(RepeatModel):
         now, now_known, seen = present
         kind, now_kind = (np.minimum(n, self.most_kinds - 1) for n in (known, now_known))
         weights, knots = [], []
-        for one in range(self.most_kinds):
-            rows, here = kind == one, now_kind == one
-            if rows.sum() == 0:
-                break
+        for one in range(int(kind.max()) + 1):
+            reach = 0  # kinds with few pairs learn from those next to them as well
+            while (
+                rows := np.abs(kind - one) <= reach
+            ).sum() < LEAST_ROWS and reach < self.most_kinds:
+                reach += 1
+            here = np.abs(now_kind - one) <= reach
             found = median_weights(clues[rows], wanted[rows])
+            left = wanted[rows] - found[0] - (clues[rows] * found[1:]).sum(axis=1)
             if one > 0 and here.any():
                 moved = now[here].mean(axis=0) - clues[rows].mean(axis=0)
-                level = seen[here].mean() - wanted[rows].mean() - (moved * found[1:]).sum()
-                weights.append(found + level * (np.arange(len(found)) == 0))
-            else:
-                weights.append(found)
-            left = wanted[rows] - found[0] - (clues[rows] * found[1:]).sum(axis=1)
+                found[0] += seen[here].mean() - wanted[rows].mean() - (moved * found[1:]).sum()
+            weights.append(found)
             knots.append(quantile_knots(left))
         self.weights_, self.knots_ = np.array(weights), np.array(knots)
         self.tail_ = np.array([tail_scale(row) for row in knots])
