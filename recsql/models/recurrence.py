@@ -39,7 +39,7 @@ from recsql.models.interval_weights import (
 from recsql.models.repeat import RepeatModel, states_of
 
 LANDMARKS = 3
-MOST_SIGNS = 200_000
+MOST_SIGNS = 500_000  # purchases whose customers the probability is learned from
 
 
 @dataclass
@@ -160,34 +160,40 @@ class Recurrence(RepeatModel):
         return np.asarray(self.levels_.interval + customer[user] + alike[kind])
 
     def _fit_chance(self, events: Events, today: int) -> None:
-        """Learn the probability from what was bought after some past days."""
+        """Learn the probability from what was bought after some past days.
+
+        Of many customers, evenly thinned ones are looked at; items are known from all of them.
+        """
+        step = -(-len(events.item) // MOST_SIGNS)
+        some = events.of_users(np.arange(0, events.n_users, step))
+        first = int(events.time.min() // MICROSECONDS_PER_DAY)
         signs, bought = [], []
-        first = int(events.time.min(initial=0) // MICROSECONDS_PER_DAY)
         for landmark in range(1, LANDMARKS + 1):
             day = today - landmark * self.horizon_days
             if day < first:
                 break
-            rows, happened = self._after(events, day)
+            until = np.full(events.n_users, day, dtype=np.int64)
+            repeats = _item_repeats(states_of(events, until), events.n_items)
+            rows, happened = self._after(some, day, repeats)
             signs.append(rows)
             bought.append(happened)
         if signs:
-            rows, happened = np.concatenate(signs), np.concatenate(bought)
-            step = -(-len(rows) // MOST_SIGNS)
-            self.chance_ = logistic_weights(rows[::step], happened[::step])
+            self.chance_ = logistic_weights(np.concatenate(signs), np.concatenate(bought))
 
-    def _after(self, events: Events, day: int) -> tuple[Array, Array]:
+    def _after(self, events: Events, day: int, item_repeats: Array) -> tuple[Array, Array]:
         """Give the signs as of a day, and whether the item was bought within the horizon."""
-        then = states_of(events, np.full(events.n_users, day, dtype=np.int64))
-        later = states_of(events, np.full(events.n_users, day + self.horizon_days, dtype=np.int64))
-        size = np.int64(events.n_items)
+        then, later = (
+            states_of(events, np.full(events.n_users, until, dtype=np.int64))
+            for until in (day, day + self.horizon_days)
+        )
         old, new = (
-            np.repeat(np.arange(len(s.ptr) - 1), np.diff(s.ptr)) * size + s.item
-            for s in (then, later)
+            np.repeat(np.arange(events.n_users) * events.n_items, np.diff(states.ptr)) + states.item
+            for states in (then, later)
         )
         happened = later.times[np.searchsorted(new, old)] > then.times
         waited = (day - then.last_day).astype(np.float64)
         soon = self._times(then, waited)[3]
-        return signs_of(then, waited, soon, _item_repeats(then, events.n_items)), happened
+        return signs_of(then, waited, soon, item_repeats), happened
 
     def _times(self, states: States, waited: Array) -> tuple[Array, Array, Array, Array]:
         clues = clues_of(states.now, states.times - 1, self.levels_)

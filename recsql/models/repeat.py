@@ -149,9 +149,16 @@ class RepeatModel(ABC):
         ------
         NotTrainedError
             The model was not fitted.
+        ParameterError
+            The events know more items than training did.
         """
         if not hasattr(self, "n_items_"):
             raise NotTrainedError(f"{self.name} must be fitted first. Call fit(purchases).")
+        if events.n_items > self.n_items_:
+            raise ParameterError(
+                f"events must have the {self.n_items_} items of training, got {events.n_items}. "
+                "Give items the codes of training."
+            )
         if not self._knows_intervals():
             return _no_repeats(events.n_users)
         asked = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import numpy as np
@@ -164,6 +165,19 @@ def test_a_model_is_refused_what_it_needs(name: str) -> None:
     nobody = shop().of_users(np.empty(0, dtype=np.int64))
     with pytest.raises(ParameterError, match=f"{name} must have purchases of known customers"):
         model.fit(purchases(nobody))
+
+
+@MODELS
+def test_items_that_training_did_not_know_are_refused(name: str) -> None:
+    model, more = fitted(name), dataclasses.replace(shop(), n_items=N_ITEMS + 1)
+    with pytest.raises(ParameterError, match="must have the 8 items of training, got 9"):
+        model.predict(more)
+
+
+def test_settings_are_given_by_name_and_compete_only_on_real_time() -> None:
+    (only,) = Recurrence.variants(real_time=True)
+    assert only.params() == {"horizon_days": 30, "inside": 0.8, "most_kinds": 9}
+    assert Recurrence.variants(real_time=False) == []
 
 
 @pytest.mark.parametrize(
