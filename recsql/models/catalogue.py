@@ -10,6 +10,7 @@ from functools import cache
 from recsql import models as room
 from recsql.errors import UnknownNameError, did_you_mean
 from recsql.models.base import Recommender
+from recsql.models.repeat import RepeatModel
 
 
 @cache
@@ -20,6 +21,18 @@ def catalogue() -> dict[str, type[Recommender]]:
         loaded = importlib.import_module(f"{room.__name__}.{module.name}")
         for value in vars(loaded).values():
             if inspect.isclass(value) and issubclass(value, Recommender) and "name" in vars(value):
+                found[value.name] = value
+    return dict(sorted(found.items()))
+
+
+@cache
+def repeat_catalogue() -> dict[str, type[RepeatModel]]:
+    """Give every model of repeat purchases by its name, the trivial ones too."""
+    found: dict[str, type[RepeatModel]] = {}
+    for module in pkgutil.iter_modules(room.__path__):
+        loaded = importlib.import_module(f"{room.__name__}.{module.name}")
+        for value in vars(loaded).values():
+            if inspect.isclass(value) and issubclass(value, RepeatModel) and "name" in vars(value):
                 found[value.name] = value
     return dict(sorted(found.items()))
 
