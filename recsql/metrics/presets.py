@@ -10,6 +10,7 @@ _QUALITY = {
     "first": _ONE_ITEM,
     "next": _ONE_ITEM,
     "popular": {"ndcg": 1.0},
+    "repeat": {"interval_mae": 1.0},
     "trending": {"ndcg": 1.0},
 }
 _COSTS = ("train_seconds", "predict_microseconds", "peak_memory_bytes", "size_bytes")
@@ -38,4 +39,5 @@ def preset_weights(preset: str, task: str) -> dict[str, float]:
     quality = _QUALITY.get(task, _SEVERAL_ITEMS)
     weights = {name: round((1 - cost) * weight, 6) for name, weight in quality.items()}
     weights |= {name: round(cost * share, 6) for name, share in zip(_COSTS, shares, strict=True)}
-    return weights | {"coverage": 0.0, "diversity": 0.0, "novelty": 0.0}
+    reported = ("interval_coverage",) if task == "repeat" else ("coverage", "diversity", "novelty")
+    return weights | dict.fromkeys(reported, 0.0)

@@ -23,7 +23,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LIST_TASKS = ("first", "next", "repeat", "related", "bundle", "popular", "trending", "for_you")
 CUSTOMER_TASKS = ("first", "next", "repeat", "for_you")
 ALL_TASKS = (*LIST_TASKS, "rating")
-NEEDS = ("hits", "lists", "pairs", "ratings", "probabilities", "cost")
+NEEDS = ("hits", "lists", "pairs", "ratings", "probabilities", "dates", "cost")
 SCALES = ("linear", "log", "decades")
 NO_TIES = "none: nothing is ranked"
 LEAST = 1e-300  # what a logarithm takes 0 for
@@ -42,7 +42,7 @@ class Metric:
     tie_rule : what equal scores do to it
     meaning : what it tells, with its unit
     needs : what ``compute`` is given: 'hits' and the number of hidden items of each query,
-        'lists', 'pairs', 'ratings' or 'probabilities'; 'cost': nothing, it is measured
+        'lists', 'pairs', 'ratings', 'probabilities' or 'dates'; 'cost': nothing, it is measured
     scale : 'linear', 'log' (equal ratios are equally far apart) or 'decades' (as 'log', but only
         the power of ten counts)
     compute : the function that gives it; None where it is measured

@@ -212,8 +212,8 @@ class Recommended:
     support: Array
 
 
-class Recommender(ABC):
-    """A model: dataclass fields are its settings, ``fit`` learns, ``recommend`` answers.
+class Model(ABC):
+    """A model: dataclass fields are its settings, ``fit`` learns, arrays are all that is kept.
 
     Class attributes
     ----------------
@@ -226,7 +226,7 @@ class Recommender(ABC):
     """
 
     name: ClassVar[str]
-    tasks: ClassVar[tuple[str, ...]]
+    tasks: ClassVar[tuple[str, ...]] = ()
     baseline_for: ClassVar[tuple[str, ...]] = ()
     needs_real_time: ClassVar[bool] = False
     needs_events: ClassVar[bool] = False
@@ -254,32 +254,6 @@ class Recommender(ABC):
         self.n_items_ = purchases.n_items
         return self
 
-    def recommend(self, requests: Requests, k: int, candidates: Array | None = None) -> Recommended:
-        """Recommend ``k`` items for each request.
-
-        Parameters
-        ----------
-        requests : Requests
-        k : int                                 length of a list, >= 1
-        candidates : bool[n_items] or None      items that may be recommended; None: all
-
-        Ties go to the smaller item code; the item asked about is never in its own list.
-
-        Raises
-        ------
-        NotTrainedError
-            The model was not fitted.
-        ParameterError
-            k is below 1, or the model needs the purchases of customers and got none.
-        """
-        if not hasattr(self, "n_items_"):
-            raise NotTrainedError(f"{self.name} must be fitted first. Call fit(purchases).")
-        if k < 1:
-            raise ParameterError(f"k must be at least 1, got {k}.")
-        if self.needs_events and requests.events is None:
-            raise ParameterError(f"{self.name} must be asked for customers, got none.")
-        return self._recommend(requests, k, candidates)
-
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
         """Give the settings that compete where nobody asks for others."""
@@ -300,6 +274,10 @@ class Recommender(ABC):
         self.n_items_ = n_items
         return self
 
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "n_items_"):
+            raise NotTrainedError(f"{self.name} must be fitted first. Call fit(purchases).")
+
     def _check(self) -> None:  # noqa: B027 - a model without ranges need not write it
         """Raise ParameterError for a setting out of its range."""
 
@@ -307,12 +285,41 @@ class Recommender(ABC):
     def _fit(self, purchases: Purchases) -> None:
         """Learn; settings and purchases are checked."""
 
+    def _restore(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
+        """Take arrays back; models without arrays need not care."""
+
+
+class Recommender(Model):
+    """A model that answers with lists of items."""
+
+    def recommend(self, requests: Requests, k: int, candidates: Array | None = None) -> Recommended:
+        """Recommend ``k`` items for each request.
+
+        Parameters
+        ----------
+        requests : Requests
+        k : int                                 length of a list, >= 1
+        candidates : bool[n_items] or None      items that may be recommended; None: all
+
+        Ties go to the smaller item code; the item asked about is never in its own list.
+
+        Raises
+        ------
+        NotTrainedError
+            The model was not fitted.
+        ParameterError
+            k is below 1, or the model needs the purchases of customers and got none.
+        """
+        self._check_fitted()
+        if k < 1:
+            raise ParameterError(f"k must be at least 1, got {k}.")
+        if self.needs_events and requests.events is None:
+            raise ParameterError(f"{self.name} must be asked for customers, got none.")
+        return self._recommend(requests, k, candidates)
+
     @abstractmethod
     def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
         """Recommend; arguments are checked."""
-
-    def _restore(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
-        """Take arrays back; models without arrays need not care."""
 
 
 def first_of_order(

@@ -27,7 +27,7 @@ class PlainIntervals(RepeatModel):
     tasks: ClassVar[tuple[str, ...]] = ()
     baseline_for: ClassVar[tuple[str, ...]] = ("repeat",)
 
-    def _fit(self, events: Events, today: int) -> None:
+    def _learn(self, events: Events, today: int) -> None:
         states = states_of(events, np.full(events.n_users, today, dtype=np.int64))
         span, n = _span(states), states.times - 1
         self.knots_, self.tail_ = np.zeros((0, N_KNOTS)), np.zeros(0)

@@ -81,7 +81,7 @@ class Recurrence(RepeatModel):
         if not self.most_kinds >= 1:
             raise ParameterError(f"most_kinds must be at least 1, got {self.most_kinds}.")
 
-    def _fit(self, events: Events, today: int) -> None:
+    def _learn(self, events: Events, today: int) -> None:
         until = np.full(events.n_users, today, dtype=np.int64)
         states = states_of(events, until, with_before=True)
         repeated = np.flatnonzero(states.times > 1)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events
-from recsql.errors import NotTrainedError, ParameterError
+from recsql.errors import ParameterError
 from recsql.kernels.repeat_states import States, walk
-from recsql.models.base import Array, Purchases
+from recsql.models.base import Array, Model, Purchases
 
 LAST_DAY = np.iinfo(np.int64).max
 VISIT_FADE = 0.5 ** (1.0 / 3.0)  # an interval between visits counts half three visits later
@@ -89,42 +87,12 @@ class Repeats:
         return rows[order]
 
 
-class RepeatModel(ABC):
-    """A model of repeats: dataclass fields are settings, ``fit`` learns, ``predict`` answers.
+class RepeatModel(Model):
+    """A model that answers with dates: ``fit`` learns until today, ``predict`` answers."""
 
-    Class attributes
-    ----------------
-    name : identifier used in tables and arguments
-    tasks, baseline_for : tasks it can serve, and where it is only the trivial answer to beat
-    """
-
-    name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]] = ("repeat",)
-    baseline_for: ClassVar[tuple[str, ...]] = ()
     needs_real_time: ClassVar[bool] = True
     needs_events: ClassVar[bool] = True
-
-    def fit(self, purchases: Purchases) -> Self:
-        """Learn from the purchases of customers until today.
-
-        Raises
-        ------
-        ParameterError
-            A setting is out of its range, or times or customers are missing.
-        """
-        self._check()
-        if purchases.today is None:
-            raise ParameterError(
-                f"{self.name} must have dates or timestamps, got none. "
-                "Bind ts to a DATE or TIMESTAMP."
-            )
-        if purchases.events is None or purchases.events.n_users == 0:
-            raise ParameterError(
-                f"{self.name} must have purchases of known customers, got none. Bind user_id."
-            )
-        self._fit(purchases.events, purchases.today)
-        self.n_items_ = purchases.n_items
-        return self
 
     def predict(
         self, events: Events, on_time: Array | int | None = None, quantity: Array | None = None
@@ -152,8 +120,7 @@ class RepeatModel(ABC):
         ParameterError
             The events know more items than training did.
         """
-        if not hasattr(self, "n_items_"):
-            raise NotTrainedError(f"{self.name} must be fitted first. Call fit(purchases).")
+        self._check_fitted()
         if events.n_items > self.n_items_:
             raise ParameterError(
                 f"events must have the {self.n_items_} items of training, got {events.n_items}. "
@@ -187,25 +154,13 @@ class RepeatModel(ABC):
         """Give the settings that compete where nobody asks for others."""
         return [cls()] if real_time else []
 
-    def params(self) -> dict[str, Any]:
-        """Give the settings by name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+    def _fit(self, purchases: Purchases) -> None:
+        assert purchases.events is not None  # fit() looked
+        assert purchases.today is not None
+        self._learn(purchases.events, purchases.today)
 
     @abstractmethod
-    def arrays(self) -> dict[str, Array]:
-        """Give what was learned, by name: the whole persistence of the model."""
-
-    def restore(self, arrays: Mapping[str, Array], n_items: int) -> Self:
-        """Take back what ``arrays`` gave."""
-        self._restore(arrays)
-        self.n_items_ = n_items
-        return self
-
-    def _check(self) -> None:  # noqa: B027 - a model without ranges need not write it
-        """Raise ParameterError for a setting out of its range."""
-
-    @abstractmethod
-    def _fit(self, events: Events, today: int) -> None:
+    def _learn(self, events: Events, today: int) -> None:
         """Learn from events until the end of a day since 1970."""
 
     @abstractmethod
@@ -215,10 +170,6 @@ class RepeatModel(ABC):
     @abstractmethod
     def _predict(self, states: States, waited: Array) -> tuple[Array, Array, Array, Array]:
         """Give (due, low, high, probability); times are days since the last purchase."""
-
-    @abstractmethod
-    def _restore(self, arrays: Mapping[str, Array]) -> None:
-        """Take arrays back."""
 
 
 def states_of(

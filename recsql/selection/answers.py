@@ -16,7 +16,7 @@ from recsql.database import Session
 from recsql.kernels.importance import log_sum_importance
 from recsql.kernels.ranking import Neighbours
 from recsql.kernels.trend import softmax, trend
-from recsql.models.base import Purchases, Recommender, Requests
+from recsql.models.base import Model, Purchases, Recommender, Requests
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
 from recsql.settings import setting_int, setting_number, setting_text
@@ -80,7 +80,7 @@ def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
     return Purchases(snapshot.history, days, snapshot.reader.today, cap, snapshot.events)
 
 
-def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> Recommender:
+def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> Model:
     """Fit an incumbent on all purchases; one that counts pairs keeps them."""
     model = model_named(stored.algorithm)(**stored.params)
     if isinstance(model, CoPurchase):

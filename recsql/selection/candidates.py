@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from recsql.errors import ParameterError
-from recsql.models.base import Recommender
+from recsql.models.base import Model
 from recsql.models.catalogue import baselines_for, catalogue, models_for
 from recsql.models.copurchase import CoPurchase
 from recsql.models.popularity import Popularity
-from recsql.selection.evaluate import Metric
+from recsql.selection.evaluated import Metric
 from recsql.store.models import StoredModel
 from recsql.tasks import CUSTOMER_TASKS
 
@@ -34,7 +34,7 @@ class Candidate:
     """
 
     task: str
-    model: Recommender
+    model: Model
     baseline: bool = False
     may_serve: bool = True
     status: str = "candidate"
@@ -90,8 +90,8 @@ def candidates_for(
     for candidate in found:
         if isinstance(candidate.model, CoPurchase):
             candidate.model.keep_pair_bytes = pair_bytes
-    trivial: list[Recommender] = [cls() for cls in baselines_for(task)]
-    if task != "trending":
+    trivial: list[Model] = [cls() for cls in baselines_for(task)]
+    if task not in ("trending", "repeat"):
         trivial.append(Popularity(days=None))
     may_serve = task in CUSTOMER_TASKS and names is None
     return [Candidate(task, model, baseline=True, may_serve=may_serve) for model in trivial] + found

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from recsql.models.base import Purchases, Recommender
+from recsql.models.base import Model, Purchases
 from recsql.selection.candidates import Candidate
-from recsql.selection.evaluate import COST, TEST, VALIDATION, Evaluated, evaluate
+from recsql.selection.evaluate import evaluate
+from recsql.selection.evaluated import COST, TEST, VALIDATION, Evaluated
 from recsql.selection.ranking import Ranking
 from recsql.splits.protocols import split
 from recsql.splits.split import Split
@@ -179,7 +180,7 @@ def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
     return sorted(able, key=lambda c: (-c.score, c.baseline))
 
 
-def promote(order: Sequence[Candidate], purchases: Purchases) -> Recommender | None:
+def promote(order: Sequence[Candidate], purchases: Purchases) -> Model | None:
     """Promote the first candidate that learns from all purchases, and give what it learned.
 
     Those that cannot are failed; None when no candidate can.

@@ -12,12 +12,12 @@ import numpy as np
 
 from recsql.data.snapshot import Snapshot
 from recsql.database import Session
-from recsql.models.base import Purchases, Recommender
+from recsql.models.base import Model, Purchases
 from recsql.selection.answers import data_fingerprint, pair_bytes
 from recsql.selection.candidates import Candidate, candidates_for
 from recsql.selection.compete import Arena, Clock, compete, promotable
 from recsql.selection.decide import Decision, decide
-from recsql.selection.evaluate import TEST
+from recsql.selection.evaluated import TEST
 from recsql.selection.ranking import read_ranking
 from recsql.splits.split import Split
 from recsql.store.models import StoredModel, insert_model
@@ -44,7 +44,7 @@ class Competition:
     candidates: list[Candidate]
     splits: list[Split]
     decision: Decision
-    learned: Recommender | None = None
+    learned: Model | None = None
     ids: list[str] = field(default_factory=list)
 
     @property
@@ -150,12 +150,7 @@ def _split_table(
     """Give the rows of recsql.splits of one part: what is asked about, and what is hidden."""
     import pyarrow as pa
 
-    queries = part.queries
-    asked = np.flatnonzero(queries.requests.item >= 0)
-    of_hidden = np.repeat(np.arange(len(queries)), np.diff(queries.truth_ptr))
-    query = np.concatenate([asked, of_hidden])
-    item = np.concatenate([queries.requests.item[asked], queries.truth])
-    owner = np.full(len(query), -1) if queries.owner is None else queries.owner[query]
+    query, item, asked, owner = part.queries.rows()
     known = (owner >= 0) & (owner < len(customers))
     user = np.where(known, customers[np.where(known, owner, 0)] if len(customers) else 0, 0)
     users = snapshot.buyers.column("user_id").cast(pa.string()).combine_chunks()
@@ -174,7 +169,7 @@ def _split_table(
             "query": pa.array(query, pa.int64()),
             "user_id": users.take(pa.array(user, mask=~known)),
             "item_id": snapshot.item_ids.cast(pa.string()).take(pa.array(item)),
-            "role": pa.array(np.where(np.arange(n) < len(asked), "asked", "hidden")),
+            "role": pa.array(np.where(asked, "asked", "hidden")),
             "cut_at": pa.repeat(pa.scalar(cut_at, pa.string()), n),
             "seed": pa.repeat(pa.scalar(seed, pa.int64()), n),
         }

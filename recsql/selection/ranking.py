@@ -15,7 +15,7 @@ import numpy as np
 from recsql.database import Session
 from recsql.errors import ParameterError, did_you_mean
 from recsql.metrics.registry import registry
-from recsql.selection.evaluate import Evaluated
+from recsql.selection.evaluated import Evaluated
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -11,7 +11,7 @@ import numpy as np
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
 from recsql.errors import RecsqlError
-from recsql.models.base import Purchases, Recommender
+from recsql.models.base import Model, Purchases, Recommender
 from recsql.models.copurchase import CoPurchase
 from recsql.selection.answers import (
     count_items,
@@ -33,7 +33,7 @@ from recsql.store.stored import (
     replace_table_by_query,
     write_top_items,
 )
-from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS
+from recsql.tasks import LIVE_TASKS, NEIGHBOUR_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
     """Count everything again with the incumbents there are."""
     started = time.perf_counter()
-    with_events = any(stored.task in CUSTOMER_TASKS for stored in incumbents(session))
+    with_events = any(stored.task in LIVE_TASKS for stored in incumbents(session))
     snapshot = read_snapshot(session, with_events=with_events)
     purchases = make_purchases(session, snapshot)
     write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
@@ -69,11 +69,15 @@ def write_rebuilt(
     winners = {c.task: c.winner for c in competitions if c.winner is not None}
     serving = {stored.task: stored for stored in incumbents(session)} | winners
     learned = {c.task: c.learned for c in competitions if c.learned is not None}
-    asked = NEIGHBOUR_TASKS if competitions else (*NEIGHBOUR_TASKS, *CUSTOMER_TASKS)
+    asked = NEIGHBOUR_TASKS if competitions else (*NEIGHBOUR_TASKS, *LIVE_TASKS)
     others = {task: serving[task] for task in asked if task in serving and task not in learned}
     not_learned = _learn(session, others, purchases, learned)
     fitted = {name: model for name, model in learned.items() if isinstance(model, CoPurchase)}
-    of_items = {name: model for name, model in learned.items() if name in NEIGHBOUR_TASKS}
+    of_items = {
+        name: model
+        for name, model in learned.items()
+        if name in NEIGHBOUR_TASKS and isinstance(model, Recommender)
+    }
     lists = neighbours_of(session, of_items, snapshot.available)
     counts = count_items(snapshot.history, snapshot.n_items)
     kept = setting_int(session, "generations_kept")
@@ -87,7 +91,7 @@ def write_rebuilt(
                 retire(session, competition.task, kept)
             assert customers is not None
             write_competition(session, competition, snapshot, customers, seed)
-        for task in [name for name in learned if name in CUSTOMER_TASKS]:
+        for task in [name for name in learned if name in LIVE_TASKS]:
             leaves_out = leaves_out_bought(task, purchases)
             stored, model = serving[task], learned[task]
             write_model(session, stored, model, snapshot.item_ids, exclude_bought=leaves_out)
@@ -113,7 +117,7 @@ def _learn(
     session: Session,
     serving: Mapping[str, StoredModel],
     purchases: Purchases,
-    learned: dict[str, Recommender],
+    learned: dict[str, Model],
 ) -> dict[str, str]:
     """Fit incumbents into ``learned``; gives why one for customers cannot learn, by task."""
     not_learned = {}
@@ -121,7 +125,7 @@ def _learn(
         try:
             learned[task] = fit_incumbent(session, stored, purchases)
         except RecsqlError as error:
-            if task not in CUSTOMER_TASKS:
+            if task not in LIVE_TASKS:
                 raise
             not_learned[task] = str(error)  # what it learned before still answers
     return not_learned

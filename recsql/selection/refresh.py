@@ -41,7 +41,7 @@ from recsql.selection.rebuild import rebuild
 from recsql.settings import setting_int
 from recsql.store.models import StoredModel, incumbents, insert_run
 from recsql.store.stored import buyer_table, read_buyers, replace_table_by_query, write_top_items
-from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS
+from recsql.tasks import LIVE_TASKS, NEIGHBOUR_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -357,5 +357,5 @@ def _update_models(session: Session, change: _Change) -> None:
         "UPDATE recsql.models AS m SET data_fingerprint = ?, n_interactions = ?, n_users = "
         "(SELECT count(*) FROM recsql.user_scores), n_items = (SELECT count(*) FROM "
         "recsql.item_scores) WHERE m.status = 'incumbent' AND NOT list_contains(?, m.task)",
-        [data_fingerprint(session), int(change.item_days.transactions.sum()), CUSTOMER_TASKS],
+        [data_fingerprint(session), int(change.item_days.transactions.sum()), LIVE_TASKS],
     )

@@ -18,7 +18,7 @@ from recsql.selection.compete import Clock, promote
 from recsql.selection.competition import hold
 from recsql.selection.rebuild import write_rebuilt
 from recsql.store.models import incumbents, next_run_number
-from recsql.tasks import CUSTOMER_TASKS, TASKS
+from recsql.tasks import LIVE_TASKS, TASKS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_EVALUATION_ENTRIES = 5_000_000
@@ -53,7 +53,7 @@ def train(
     tasks = list(TASKS if task is None else [task])
     if models is not None and task is None:
         tasks = [t for t in TASKS if any(_serves(t, name) for name in models)]
-    snapshot = read_snapshot(session, with_events=any(t in CUSTOMER_TASKS for t in tasks))
+    snapshot = read_snapshot(session, with_events=any(t in LIVE_TASKS for t in tasks))
     if snapshot.n_items == 0:
         raise StateError(
             "The interactions must hold at least one purchase, got none. "

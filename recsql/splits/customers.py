@@ -66,6 +66,8 @@ def by_customers(task: str, purchases: Purchases, seed: int) -> list[Split]:
 def leaves_out_bought(task: str, purchases: Purchases) -> bool:
     """Tell whether a task leaves out what the customer has bought, where a call does not say."""
     assert purchases.events is not None  # tasks of customers have them
+    if task == "repeat":
+        return False
     return task == "for_you" or not customers_rebuy(purchases.events)
 
 

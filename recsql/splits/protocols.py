@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recsql.models.base import Purchases
-from recsql.splits import customers, days, neighbours
+from recsql.splits import customers, days, neighbours, repeats
 from recsql.splits.split import Split
 
 
@@ -25,7 +25,7 @@ def split(task: str, purchases: Purchases, seed: int, protocol: str | None = Non
         return neighbours.by_groups(task, purchases, seed)
     if task in ("next", "for_you"):
         return customers.by_customers(task, purchases, seed)
-    return []
+    return repeats.by_pairs(purchases, seed) if task == "repeat" else []
 
 
 def _by_time(task: str, purchases: Purchases, seed: int) -> list[Split]:
@@ -33,4 +33,6 @@ def _by_time(task: str, purchases: Purchases, seed: int) -> list[Split]:
         return days.by_days(task, purchases)
     if task in ("related", "bundle"):
         return neighbours.by_time(task, purchases, seed)
+    if task == "repeat":
+        return repeats.by_time(purchases, seed)
     return customers.by_time(task, purchases, seed)

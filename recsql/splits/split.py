@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,6 +36,24 @@ class Queries:
         """Count the queries."""
         return len(self.requests)
 
+    def rows(self) -> tuple[Array, Array, Array, Array]:
+        """Give (query, item, whether it is what is asked about, customer or -1) to be stored."""
+        asked = np.flatnonzero(self.requests.item >= 0)
+        hidden = np.repeat(np.arange(len(self)), np.diff(self.truth_ptr))
+        query = np.concatenate([asked, hidden])
+        item = np.concatenate([self.requests.item[asked], self.truth])
+        owner = np.full(len(query), -1) if self.owner is None else self.owner[query]
+        return query, item, np.arange(len(query)) < len(asked), owner
+
+    def sample(self, place: Array, n_queries: int, rng: np.random.Generator) -> Queries:
+        """Ask some; ``place`` gives who is learned from, and where: -1 for nobody."""
+        queries = self
+        if len(self) > n_queries:
+            queries = self.part(np.sort(rng.choice(len(self), n_queries, replace=False)))
+        user = queries.requests.user
+        learned = np.where(user >= 0, place[user], -1).astype(np.int32) if len(place) else user
+        return replace(queries, requests=replace(queries.requests, user=learned))
+
     def part(self, chosen: Array) -> Queries:
         """Give some of the queries: ascending positions."""
         sizes = np.diff(self.truth_ptr)
@@ -47,6 +65,19 @@ class Queries:
         return Queries(self.requests.chosen(chosen), ptr, truth, owner)
 
 
+class Asked(Protocol):
+    """What is asked of models: ``Queries``, or those of a task with answers of its own."""
+
+    def __len__(self) -> int:
+        """Count the queries."""
+
+    def rows(self) -> tuple[Array, Array, Array, Array]:
+        """Give (query, item, whether it is what is asked about, customer or -1) to be stored."""
+
+    def sample(self, place: Array, n_queries: int, rng: np.random.Generator) -> Asked:
+        """Ask some; ``place`` gives who is learned from, and where: -1 for nobody."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Purchases to learn from and queries to answer.
@@ -56,25 +87,19 @@ class Split:
     protocol : one of PROTOCOLS
     cut : nothing at or after it was learned from; None where the split is not one in time
     train : Purchases
-    queries : Queries
+    queries : Queries, or those of the task
     """
 
     protocol: str
     cut: int | None
     train: Purchases
-    queries: Queries
+    queries: Asked
 
     def sample(self, share: float, n_queries: int, seed: int) -> Split:
         """Give the same split with a share of the customers and at most so many queries."""
         rng = np.random.default_rng(seed)
         train, place = self.train.random_part(share, rng)
-        queries = self.queries
-        if len(queries) > n_queries:
-            queries = queries.part(np.sort(rng.choice(len(queries), n_queries, replace=False)))
-        user = queries.requests.user
-        learned = np.where(user >= 0, place[user], -1).astype(np.int32) if len(place) else user
-        requests = replace(queries.requests, user=learned)
-        return replace(self, train=train, queries=replace(queries, requests=requests))
+        return replace(self, train=train, queries=self.queries.sample(place, n_queries, rng))
 
 
 def taken(sizes: Array, seed: int) -> Array:

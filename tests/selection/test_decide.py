@@ -10,7 +10,7 @@ import pytest
 from recsql.models.frequency import Frequency
 from recsql.selection.candidates import Candidate
 from recsql.selection.decide import decide
-from recsql.selection.evaluate import Metric
+from recsql.selection.evaluated import Metric
 from recsql.store.models import StoredModel
 
 RNG = np.random.default_rng(0)
