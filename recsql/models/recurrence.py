@@ -39,7 +39,7 @@ from recsql.models.interval_weights import (
 from recsql.models.repeat import RepeatModel, states_of
 
 LANDMARKS = 3
-MOST_SIGNS = 500_000  # purchases whose customers the probability is learned from
+MOST_SIGNS = 100_000  # purchases whose customers the probability is learned from
 
 
 @dataclass
