@@ -118,14 +118,13 @@ def given_sessions(
 
 
 def read_everyone(
-    session: Session, reader: PurchaseReader, codes: pa.Table, n_items: int, until: int
+    session: Session, reader: PurchaseReader, codes: pa.Table, n_items: int
 ) -> tuple[LiveHistory, Sequence[str]]:
-    """Read what every customer has bought until a moment, without baskets and sessions.
+    """Read what every customer has bought at a known time, without baskets and sessions.
 
     Parameters
     ----------
     codes : item (id as text) and code of every item that the model knows
-    until : the last moment that counts
 
     Returns
     -------
@@ -134,7 +133,7 @@ def read_everyone(
     known = (
         "SELECT p.user_id, c.code, p.time, p.quantity "
         f"FROM ({reader.sql}) AS p JOIN _recsql_codes AS c ON c.item = p.item_id::VARCHAR "
-        f"WHERE p.user_id IS NOT NULL AND p.time <= {until}"
+        f"WHERE p.user_id IS NOT NULL AND p.time IS NOT NULL"
     )
     with session.loaded(_recsql_codes=codes):
         session.execute(f"CREATE OR REPLACE TEMP TABLE _recsql_bought AS {known}")

@@ -143,6 +143,6 @@ def _purchase_sql(*, time: str, has_ts: bool, real: bool, weighted: bool, until:
     return (
         f"SELECT i.user_id, i.item_id, i.basket_id, i.session_id, {moment} AS time, {day} AS day, "
         f"{strength}::DECIMAL(18, 6) AS strength, coalesce(i.quantity, 1) AS quantity, "
-        f"hash(i.user_id, i.item_id, {moment}, i.basket_id, {strength}::DECIMAL(18, 6)) AS row_hash "
-        f"FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"
+        f"hash(i.user_id, i.item_id, {moment}, i.basket_id, {strength}::DECIMAL(18, 6)) "
+        f"AS row_hash FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"
     )

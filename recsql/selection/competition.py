@@ -17,6 +17,7 @@ from recsql.selection.answers import data_fingerprint, pair_bytes
 from recsql.selection.candidates import Candidate, candidates_for
 from recsql.selection.compete import Arena, Clock, compete, promotable
 from recsql.selection.decide import Decision, decide
+from recsql.selection.enough import why_skipped
 from recsql.selection.evaluated import TEST
 from recsql.selection.ranking import read_ranking
 from recsql.splits.split import Split
@@ -77,6 +78,11 @@ def hold(
         real_time=purchases.today is not None,
         pair_bytes=pair_bytes(session),
     )
+    reason = why_skipped(task, purchases)
+    if reason is not None:
+        for candidate in competing:
+            candidate.status, candidate.error = "skipped", reason
+        return Competition(task, competing, [], Decision([], False, None, reason))
     ranking = read_ranking(session, task)
     arena = Arena.of(task, purchases, available, ranking, seed, protocol)
     keep = next((c for c in competing if c.is_setting(incumbent)), None)

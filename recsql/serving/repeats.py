@@ -49,22 +49,22 @@ def answer_repeats(session: Session, asked: Sequence[AskedRepeats]) -> list[list
         return []
     with session.transaction():
         resident = resident_of(session, "repeat")
-        today = _today(session)
-        days = [today if one.on_day is None else one.on_day for one in asked]
-        ends = [(day + 1) * MICROSECONDS_PER_DAY - 1 for day in days]
+        present = _end_of_day(_today(session))
+        until = [None if one.on_day is None else _end_of_day(one.on_day) for one in asked]
         history = read_live(
             session,
             purchase_reader(session, live=True),
             [one.user for one in asked],
-            ends,
+            until,
             resident.code_of,
             len(resident.ids),
         )
         gone = gone_items(session)
-    moment = np.array(ends, dtype=np.int64)
-    # What was bought after the last training or refresh counts as known on the day it came.
-    newest = _newest(history)
-    moment = np.where([one.on_day is None for one in asked], np.maximum(moment, newest), moment)
+    # What was bought since the last training or refresh is known on the day it came.
+    newest = np.maximum(present, _newest(history))
+    moment = np.array(
+        [last if end is None else end for end, last in zip(until, newest.tolist(), strict=True)]
+    )
     found = _predicted(resident, history, moment)
     kept = _available(found, resident, gone)
     rows: list[list[Row]] = []
@@ -108,12 +108,11 @@ def answer_due(
         )
     with session.transaction():
         resident = resident_of(session, "repeat")
-        until = (_today(session) + 1) * MICROSECONDS_PER_DAY - 1
+        present = _end_of_day(_today(session))
         reader = purchase_reader(session, live=True)
-        codes = _codes(resident)
-        history, users = read_everyone(session, reader, codes, len(resident.ids), until)
+        history, users = read_everyone(session, reader, _codes(resident), len(resident.ids))
         gone = gone_items(session)
-    found = _predicted(resident, history, np.full(len(users), until))
+    found = _predicted(resident, history, np.maximum(present, _newest(history)))
     day = np.floor(found.due)
     kept = _available(found, resident, gone)
     kept &= (day >= from_day) & (day <= to_day) & (found.probability >= least)
@@ -144,6 +143,10 @@ def _newest(history: LiveHistory) -> Array:
     newest = np.full(history.events.n_users, np.iinfo(np.int64).min)
     np.maximum.at(newest, history.events.user, history.events.time)
     return newest
+
+
+def _end_of_day(day: int) -> int:
+    return (day + 1) * MICROSECONDS_PER_DAY - 1
 
 
 def _today(session: Session) -> int:
