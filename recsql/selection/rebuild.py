@@ -22,6 +22,7 @@ from recsql.selection.answers import (
 )
 from recsql.selection.competition import Competition, write_competition
 from recsql.selection.customer_models import write_model
+from recsql.selection.drift import write_baseline
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
 from recsql.splits.customers import leaves_out_bought
@@ -86,6 +87,8 @@ def write_rebuilt(
         _write_purchases(session, buyers)
         write_scores(session, snapshot, counts)
         write_top_items(session, snapshot.item_ids, lists)
+        if competitions:
+            write_baseline(session)
         for competition in competitions:
             if competition.winner is not None:
                 retire(session, competition.task, kept)
@@ -106,6 +109,7 @@ def write_rebuilt(
                 "buyers": len(buyers),
                 "items": snapshot.n_items,
                 "not_learned": not_learned,
+                "learned_until": snapshot.reader.now,
             },
         )
         finish(session)

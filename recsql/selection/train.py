@@ -27,13 +27,14 @@ MOST_EVALUATION_ENTRIES = 5_000_000
 def train(
     session: Session,
     *,
-    task: str | None,
-    models: Sequence[str] | None,
-    budget_s: float | None,
-    seed: int,
-    protocol: str | None,
-    each: Callable[[Sequence[str]], Iterator[str]],
+    task: str | None = None,
+    models: Sequence[str] | None = None,
+    budget_s: float | None = None,
+    seed: int = 0,
+    protocol: str | None = None,
+    each: Callable[[Sequence[str]], Iterator[str]] = iter,
     finish: Callable[[Session], None],
+    reason: str = "asked",
 ) -> list[str]:
     """Train the models of one task or of all; gives the ids of the models of this run.
 
@@ -85,7 +86,15 @@ def train(
             for n, c in enumerate(competition.candidates, start=1)
         ]
     write_rebuilt(
-        session, snapshot, purchases, competitions, seed, started, finish, customers=customers
+        session,
+        snapshot,
+        purchases,
+        competitions,
+        seed,
+        started,
+        finish,
+        reason=reason,
+        customers=customers,
     )
     return [model_id for competition in competitions for model_id in competition.ids]
 
