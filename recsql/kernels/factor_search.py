@@ -83,9 +83,9 @@ def best_products(
 
 def pack_items(items: Shorts, eligible: Flags | None = None) -> PackedItems:
     """Give the eligible items laid out for any number of searches."""
-    items = _checked("items", items)
+    items = checked("items", items)
     n_items, width = items.shape
-    length = _lengths("items", items)
+    length = lengths_of("items", items)
     order = np.lexsort((np.arange(n_items), -length))
     if eligible is not None:
         order = order[np.asarray(eligible, dtype=np.bool_)[order]]
@@ -110,7 +110,7 @@ def search(
     n_threads: int | None = None,
 ) -> tuple[Counts, Shorts]:
     """Give what ``best_products`` gives, from items laid out before."""
-    queries = _checked("queries", queries)
+    queries = checked("queries", queries)
     n_queries, width = queries.shape
     if packed.panel.shape[1] != width:
         raise ParameterError(
@@ -126,24 +126,24 @@ def search(
 
     def task(first: int, last: int, scratch: tuple[Shorts, Words]) -> None:
         rows = queries[first:last]
-        length = _lengths("queries", rows, first)
+        length = lengths_of("queries", rows, first)
         if length.max() * longest > np.finfo(np.float32).max / 2:
             raise ParameterError(
                 "queries and items must have products that a float32 can hold, got lengths of "
                 f"{length.max():.3g} and {longest:.3g}. Scale one of them down."
             )
-        factors, lengths, least = _pack_queries(rows, length)
+        factors, lengths, least = pack_queries(rows, length)
         active = np.arange(len(factors), dtype=np.int64)
         size = np.zeros(len(rows), dtype=np.int64)
-        own = _left_out_of(left_out, first, last)
+        own = left_out_of(left_out, first, last)
         lists = item[first:last], score[first:last]
         search_rows(*packed, factors, lengths, least, active, size, *scratch, *own, *lists)
 
-    run_blocks(task, _blocks(n_queries, threads), _make_scratch, threads)
+    run_blocks(task, blocks_of(n_queries, threads), make_scratch, threads)
     return item, score
 
 
-def _checked(name: str, table: Shorts) -> Shorts:
+def checked(name: str, table: Shorts) -> Shorts:
     """Give a table of factors in C order."""
     if table.ndim != 2 or table.shape[1] == 0:
         raise ParameterError(
@@ -152,7 +152,7 @@ def _checked(name: str, table: Shorts) -> Shorts:
     return np.ascontiguousarray(table, dtype=np.float32)
 
 
-def _lengths(name: str, table: Shorts, place: int = 0) -> Doubles:
+def lengths_of(name: str, table: Shorts, place: int = 0) -> Doubles:
     """Give the length of every row, float64[n_rows], of a part that begins at a place."""
     length = np.empty(len(table), dtype=np.float64)
     for first in range(0, len(table), ROWS_PER_BLOCK):
@@ -173,13 +173,13 @@ def _what_is_wrong(row: Shorts) -> str:
     return f"{row[wrong]} as factor {wrong}"
 
 
-def _blocks(n_queries: int, n_threads: int) -> list[Block]:
+def blocks_of(n_queries: int, n_threads: int, most: int = ROWS_PER_BLOCK) -> list[Block]:
     """Cut the queries into blocks, small enough that every thread has one."""
-    rows = min(ROWS_PER_BLOCK, -(-n_queries // (n_threads * QUERIES)) * QUERIES)
+    rows = min(most, -(-n_queries // (n_threads * QUERIES)) * QUERIES)
     return [(first, min(first + rows, n_queries)) for first in range(0, n_queries, max(rows, 1))]
 
 
-def _left_out_of(
+def left_out_of(
     left_out: tuple[Longs, Counts] | None, first: int, last: int
 ) -> tuple[Longs, Counts]:
     """Give (ptr, item) of the rows first <= row < last, items ascending in each."""
@@ -192,7 +192,7 @@ def _left_out_of(
     return (ptr - ptr[0]).astype(np.int64), key.astype(np.uint32).astype(np.int32)
 
 
-def _pack_queries(rows: Shorts, length: Doubles) -> tuple[Shorts, Doubles, Shorts]:
+def pack_queries(rows: Shorts, length: Doubles) -> tuple[Shorts, Doubles, Shorts]:
     """Give factors in groups of QUERIES, lengths, and the least score that each asks for.
 
     A group that is not full ends with queries that ask for more than any score.
@@ -208,7 +208,8 @@ def _pack_queries(rows: Shorts, length: Doubles) -> tuple[Shorts, Doubles, Short
     return factors, lengths, least
 
 
-def _make_scratch() -> tuple[Shorts, Words]:
+def make_scratch() -> tuple[Shorts, Words]:
+    """Give room for the scores of a tile, and for the bits of those that matter."""
     return np.empty(QUERIES * ITEMS, dtype=np.float32), np.empty(QUERIES, dtype=np.uint64)
 
 

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from naive_search import slow_best_products
 
 from recsql.errors import ParameterError
-from recsql.kernels import factor_search
 from recsql.kernels._tile import ITEMS, QUERIES
-from recsql.kernels.factor_search import best_products, pack_items, search
+from recsql.kernels.factor_search import best_products, blocks_of, pack_items, search
 
 
 class Case(NamedTuple):
@@ -163,5 +162,5 @@ def test_what_cannot_be_searched_is_refused(
 def test_blocks_hold_all_queries_once() -> None:
     for n_queries in (0, 1, 15, 512, 513, 5000):
         for n_threads in (1, 2, 64):
-            blocks = factor_search._blocks(n_queries, n_threads)
+            blocks = blocks_of(n_queries, n_threads)
             assert [row for block in blocks for row in range(*block)] == list(range(n_queries))
