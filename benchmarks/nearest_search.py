@@ -1,11 +1,11 @@
 """The ten nearest of 100,000 vectors: by cells and by a graph, against comparing with all.
 
 Vectors of 64 numbers are drawn from a mixture of 1,000 normal distributions whose means are
-standard normal too; ``spread`` is the deviation within each. Queries are other draws from the same
-mixture, and recall is the share of the true ten that is found for them. The method chooses its effort
-by itself, on its own sample, and is asked for a recall of .98. One thread searches; the exact
-search is our own kernel on all queries at once. All methods run in turn, so that a busy machine
-slows all; rates are of medians. Single calls are queries one at a time.
+standard normal too; ``spread`` is the deviation within each. Queries are other draws from the
+same mixture, and recall is the share of the true ten that is found for them. A method chooses its
+effort by itself, on its own sample, and is asked for a recall of .98. One thread searches; the
+exact search is our own kernel on all queries at once. All methods run in turn, so that a busy
+machine slows all; rates are of medians. Single calls are queries one at a time.
 """
 
 from __future__ import annotations

@@ -162,21 +162,31 @@ def search_cells(
     def task(first: int, last: int, scratch: tuple[Shorts, Words]) -> None:
         rows = np.ascontiguousarray(queries[first:last], dtype=np.float32)
         cell, _ = search(packed.centres, rows, n_probes, n_threads=1)
-        order = np.argsort(cell.ravel(), kind="stable")
-        row = (order // n_probes).astype(np.int32)
-        ptr = np.searchsorted(cell.ravel()[order], np.arange(len(packed.ptr)))
         length = lengths_of("queries", rows, first)
         size = np.zeros(len(rows), dtype=np.int64)
         group = np.zeros((rows.shape[1], QUERIES), dtype=np.float32)
+        least, longest = np.empty(QUERIES, dtype=np.float32), np.empty(QUERIES)
         own = left_out_of(left_out, first, last)
         lists = item[first:last], score[first:last]
-        least, longest = np.empty(QUERIES, dtype=np.float32), np.empty(QUERIES)
-        search_cell_rows(
-            *packed[1:], ptr, row, rows, length, group, least, longest, size, *scratch, *own, *lists
-        )
+        # What is found in the best cells first spares the lists most of what the others hold.
+        for part in (cell[:, :1], cell[:, 1:]):
+            asking = _by_cell(part, len(packed.ptr) - 1)
+            search_cell_rows(
+                *packed[1:], *asking, rows, length, group, least, longest, size, *scratch, *own,
+                *lists,
+            )  # fmt: skip
+        put_all_in_order(*lists, size)
 
     run_blocks(task, blocks_of(n_queries, threads, ROWS_PER_BLOCK), make_scratch, threads)
     return item, score
+
+
+def _by_cell(cell: Counts, n_cells: int) -> tuple[Longs, Counts]:
+    """Give (ptr, row): the rows of cell in which each cell stands."""
+    narrow = cell.ravel().astype(np.uint16 if n_cells <= 2**16 else np.int32)
+    order = np.argsort(narrow, kind="stable")  # of two bytes: a radix sort
+    ptr = np.concatenate([[0], np.cumsum(np.bincount(narrow, minlength=n_cells))])
+    return ptr, (order // max(cell.shape[1], 1)).astype(np.int32)
 
 
 @lean_kernel
@@ -200,7 +210,7 @@ def search_cell_rows(
     item: Counts,
     score: Floats,
 ) -> None:
-    """Write the lists of a block; query has those of each cell, from query_ptr on."""
+    """Add to the lists of a block, heaps; query has those of each cell, from query_ptr on."""
     width = np.uint64(panel.shape[1])
     for cell in range(cell_ptr.shape[0] - 1):
         for begin in range(query_ptr[cell], query_ptr[cell + 1], QUERIES):
@@ -231,6 +241,11 @@ def search_cell_rows(
                     )  # fmt: skip
                     if size[row] == item.shape[1]:
                         least[lane] = score[row, 0]
+
+
+@lean_kernel
+def put_all_in_order(item: Counts, score: Floats, size: Longs) -> None:
+    """Turn the heaps of all rows into lists, best first."""
     for row in range(item.shape[0]):
         put_in_order(score[row], item[row], size[row])
 

@@ -228,7 +228,7 @@ class NearestVectors:
             if hits.mean() - hits.std() / len(hits) ** 0.5 >= self.least_recall:
                 self.effort_, self.recall_ = effort, float(hits.mean())
                 return True
-            effort += max(1, effort // 4)
+            effort += max(1, effort // 8)
         return False
 
     def _share_looked_at(self, effort: int) -> float:

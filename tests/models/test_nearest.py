@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from naive_search import slow_best_products
 
 from recsql.errors import NotTrainedError, ParameterError
-from recsql.kernels.cell_search import pack_cells, search_cells
 from recsql.models import hnsw_graph, nearest
 from recsql.models.nearest import NearestVectors
 
@@ -214,33 +209,3 @@ def test_what_cannot_be_asked_is_refused(built: Built) -> None:
             built[method, "product"].search(drawn(0, 1), 0)
         with pytest.raises(ParameterError, match="as many factors as items, got 5 and 16"):
             built[method, "product"].search(drawn(0, 1, 5), 1)
-
-
-@settings(deadline=None, max_examples=50)
-@given(
-    seed=st.integers(0, 1000),
-    n=st.integers(1, 120),
-    n_cells=st.integers(1, 9),
-    k=st.integers(1, 8),
-    n_threads=st.sampled_from([1, 2]),
-)
-def test_looking_into_all_cells_is_the_exact_search(
-    seed: int, n: int, n_cells: int, k: int, n_threads: int
-) -> None:
-    rng = np.random.default_rng(seed)
-    vectors = rng.integers(-3, 4, (n, 4)).astype(np.float32)
-    queries = rng.integers(-3, 4, (rng.integers(1, 20), 4)).astype(np.float32)
-    rows = [rng.integers(0, n, rng.integers(0, 4)).tolist() for _ in queries]
-    ptr = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    packed = pack_cells(vectors, rng.integers(0, n_cells, n).astype(np.int32))
-    found, score = search_cells(
-        packed,
-        queries,
-        k,
-        n_cells,
-        left_out=(ptr, np.array(list(chain(*rows)), dtype=np.int32)),
-        n_threads=n_threads,
-    )
-    items, scores = slow_best_products(queries, vectors, k, None, rows)
-    assert found.tolist() == items
-    assert score.tolist() == scores
