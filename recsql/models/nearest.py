@@ -42,7 +42,8 @@ class NearestVectors:
     search answers. How many cells, or how wide a part of the graph, is measured when it is built:
     the fewest with which lists of ``list_length`` hold ``least_recall`` of the true ones, less one
     standard error, on a sample of queries. Where that takes half of the vectors, and where they are
-    few, the exact search answers. Lists that would end early are completed by it too.
+    few, the exact search answers. A list that would end early is that of the exact search too.
+    Longer lists than ``list_length`` may hold a smaller share of the true ones.
 
     Attributes
     ----------

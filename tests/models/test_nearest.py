@@ -11,7 +11,11 @@ from recsql.errors import NotTrainedError, ParameterError
 from recsql.models import hnsw_graph, nearest
 from recsql.models.nearest import NearestVectors
 
-METHODS = ["exact", "cells", "hnsw"]
+needs_hnswlib = pytest.mark.skipif(
+    not hnsw_graph.is_installed(), reason="needs hnswlib, of the extra train"
+)
+HNSW = pytest.param("hnsw", marks=needs_hnswlib)
+METHODS = ["exact", "cells", HNSW]
 N = 6_000
 
 
@@ -25,11 +29,10 @@ def drawn(seed: int, n: int, width: int = 16) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def built() -> dict[tuple[str, str], NearestVectors]:
-    if not hnsw_graph.is_installed():
-        pytest.skip("needs hnswlib, of the extra train")
+    known = nearest.METHODS if hnsw_graph.is_installed() else ("exact", "cells")
     return {
         (method, measure): NearestVectors(method, measure).fit(drawn(0, N))
-        for method in METHODS
+        for method in known
         for measure in ("product", "cosine")
     }
 
@@ -42,7 +45,7 @@ def recall(found: np.ndarray, wanted: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("measure", ["product", "cosine"])
-@pytest.mark.parametrize("method", ["cells", "hnsw"])
+@pytest.mark.parametrize("method", ["cells", HNSW])
 def test_most_of_the_true_nearest_are_found(built: Built, method: str, measure: str) -> None:
     index, queries = built[method, measure], drawn(1, 500)
     assert index.method_ == method
@@ -161,6 +164,15 @@ def test_recall_may_be_measured_on_queries_like_those_to_come() -> None:
     assert index.recall_ == pytest.approx(recall(index.search(drawn(1, 300), 10)[0], wanted))
 
 
+@needs_hnswlib
+def test_a_graph_with_fewer_vectors_than_wanted_gives_none() -> None:
+    graph = hnsw_graph.HnswGraph.empty(3, 4, seed=0)
+    graph.add(np.eye(3, 4, dtype=np.float32), np.arange(3))
+    assert graph.candidates(np.ones((2, 4), np.float32), 5, 5, 1).tolist() == [[-1] * 5] * 2
+    assert sorted(graph.candidates(np.ones((1, 4), np.float32), 3, 3, 1)[0]) == [0, 1, 2]
+
+
+@needs_hnswlib
 def test_without_the_package_the_exact_search_answers(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,11 +213,11 @@ def test_settings_out_of_range_are_refused(settings: dict[str, object], message:
         NearestVectors(**settings).fit(drawn(0, 3))  # type: ignore[arg-type]
 
 
-def test_what_cannot_be_asked_is_refused(built: Built) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_what_cannot_be_asked_is_refused(built: Built, method: str) -> None:
     with pytest.raises(NotTrainedError, match="must be fitted first"):
-        NearestVectors().search(drawn(0, 1), 1)
-    for method in METHODS:
-        with pytest.raises(ParameterError, match="k must be at least 1, got 0"):
-            built[method, "product"].search(drawn(0, 1), 0)
-        with pytest.raises(ParameterError, match="as many factors as items, got 5 and 16"):
-            built[method, "product"].search(drawn(0, 1, 5), 1)
+        NearestVectors(method).search(drawn(0, 1), 1)
+    with pytest.raises(ParameterError, match="k must be at least 1, got 0"):
+        built[method, "product"].search(drawn(0, 1), 0)
+    with pytest.raises(ParameterError, match="as many factors as items, got 5 and 16"):
+        built[method, "product"].search(drawn(0, 1, 5), 1)
