@@ -26,7 +26,13 @@ from recsql.selection.drift import write_baseline
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
 from recsql.splits.customers import leaves_out_bought
-from recsql.store.models import StoredModel, incumbents, insert_run, retire
+from recsql.store.models import (
+    StoredModel,
+    drop_old_artifacts,
+    incumbents,
+    insert_run,
+    retire,
+)
 from recsql.store.stored import (
     DAYS,
     buyer_table,
@@ -90,8 +96,10 @@ def write_rebuilt(
         if competitions:
             write_baseline(session)
         for competition in competitions:
-            if competition.winner is not None:
-                retire(session, competition.task, kept)
+            has_winner = competition.winner is not None
+            retire(session, competition.task, with_incumbent=has_winner)
+            if has_winner:
+                drop_old_artifacts(session, competition.task, kept)
             assert customers is not None
             write_competition(session, competition, snapshot, customers, seed)
         for task in [name for name in learned if name in LIVE_TASKS]:

@@ -27,7 +27,7 @@ MOST_EVALUATION_ENTRIES = 5_000_000
 def train(
     session: Session,
     *,
-    task: str | None = None,
+    tasks: Sequence[str] | None = None,
     models: Sequence[str] | None = None,
     budget_s: float | None = None,
     seed: int = 0,
@@ -36,7 +36,7 @@ def train(
     finish: Callable[[Session], None],
     reason: str = "asked",
 ) -> list[str]:
-    """Train the models of one task or of all; gives the ids of the models of this run.
+    """Train the models of some tasks; gives the ids of the models of this run.
 
     Models are compared on at most about 5 million purchases, those of random buyers, each task in
     an equal share of the time that is left; the winners learn from all. Tasks that are not trained
@@ -45,15 +45,15 @@ def train(
 
     Parameters
     ----------
+    tasks : None: all of them, or those that ``models`` can serve
     budget_s : seconds after which no further candidate is begun; at least one a task is trained
     protocol : 'time' or 'paper'; None: time where there is one
     each : wraps the tasks, for a progress bar
     finish : called inside the writing transaction (what depends on the stored answers follows)
     """
     started = time.perf_counter()
-    tasks = list(TASKS if task is None else [task])
-    if models is not None and task is None:
-        tasks = [t for t in TASKS if any(_serves(t, name) for name in models)]
+    if tasks is None:
+        tasks = [t for t in TASKS if models is None or any(_serves(t, name) for name in models)]
     snapshot = read_snapshot(session, with_events=any(t in LIVE_TASKS for t in tasks))
     if snapshot.n_items == 0:
         raise StateError(

@@ -35,6 +35,8 @@ def keep_up(session: Session, finish: Callable[..., None]) -> Drift:
     themselves. A larger one lets the incumbents learn again; a significant one all models compete.
     """
     started = time.perf_counter()
+    if not session.value("SELECT t.transactions FROM recsql.totals AS t"):
+        return Drift(1.0, None, None, None, None, KEPT, "there is nothing left to learn from")
     share = new_rows_share(session)
     psi = {kind: stability_index(session, kind) for kind in ("item", "user")}
     rates = None
@@ -44,7 +46,8 @@ def keep_up(session: Session, finish: Callable[..., None]) -> Drift:
     with session.transaction():
         insert_run(session, "drift", drift.why, time.perf_counter() - started, drift.numbers())
     if drift.decision == COMPETE:
-        train(session, finish=finish, reason=f"drift: {drift.why}")
+        tasks = [stored.task for stored in incumbents(session)]
+        train(session, tasks=tasks, finish=finish, reason=f"drift: {drift.why}")
     elif drift.decision != KEPT:
         rebuild(session, f"drift: {drift.why}", finish)
     return drift

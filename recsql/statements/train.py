@@ -52,7 +52,7 @@ def train(
     refuse_uncommitted(call)
     ids = run_training(
         call.session,
-        task=task,
+        tasks=None if task is None else [task],
         models=models,
         budget_s=budget_s,
         seed=seed,

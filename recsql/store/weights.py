@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from recsql.database import Session
 from recsql.metrics.presets import preset_weights
-from recsql.metrics.registry import registry
 
 
 def write_preset(session: Session, preset: str, task: str) -> None:
@@ -16,6 +15,8 @@ def write_preset(session: Session, preset: str, task: str) -> None:
 
 def write_weights(session: Session, task: str, weights: Mapping[str, float]) -> None:
     """Replace the weights of a task; in the caller's transaction."""
+    from recsql.metrics.registry import registry  # loads numpy, which connecting does without
+
     session.execute("DELETE FROM recsql.ranking_weights AS w WHERE w.task = ?", [task])
     for metric, weight in weights.items():
         direction = 1 if registry()[metric].higher_is_better else -1
