@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from recsql.data.events import Events
+from recsql.data.features import Features
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import NotTrainedError, ParameterError
@@ -31,6 +32,8 @@ class Purchases:
     today : int or None      days since 1970; None without real time
     group_cap : int          items of one customer or basket that form pairs
     events : Events or None  purchases of customers in order of time; None where no model asks
+    user_features : Features or None    a row a customer of the events; None where none are bound
+    item_features : Features or None    a row an item; None where none are bound
     """
 
     history: History
@@ -38,6 +41,8 @@ class Purchases:
     today: int | None
     group_cap: int
     events: Events | None = None
+    user_features: Features | None = None
+    item_features: Features | None = None
 
     @property
     def n_items(self) -> int:
@@ -71,6 +76,8 @@ class Purchases:
             None if day is None else day - 1,
             self.group_cap,
             None if self.events is None else self.events.before(cut),
+            self.user_features,
+            self.item_features,
         )
 
     def sample(self, most_entries: int, seed: int) -> Purchases:
@@ -82,19 +89,26 @@ class Purchases:
         return self.of_buyers(np.random.default_rng(seed).random(self.history.n_buyers) < share)
 
     def only_events(self, events: Events) -> Purchases:
-        """Give purchases of which nothing but some events is known."""
+        """Give purchases of which nothing but some events of the same customers is known."""
         none = np.empty(0, dtype=np.int64)
         history = self.history.select(np.zeros(self.history.n_buyers, dtype=bool))
         days = ItemDays(none.astype(np.int32), none, none)
-        return Purchases(history, days, None, self.group_cap, events)
+        return Purchases(
+            history, days, None, self.group_cap, events, self.user_features, self.item_features
+        )
 
     def of_buyers(self, chosen: Array) -> Purchases:
         """Give the purchases of some buyers; days are left as they are."""
-        events = self.events
-        if events is not None:
-            events = events.of_users(np.flatnonzero(chosen[self.history.is_user]))
+        events, features = self.events, self.user_features
+        users = np.flatnonzero(chosen[self.history.is_user])
         return Purchases(
-            self.history.select(chosen), self.item_days, self.today, self.group_cap, events
+            self.history.select(chosen),
+            self.item_days,
+            self.today,
+            self.group_cap,
+            None if events is None else events.of_users(users),
+            None if features is None else features.of_rows(users),
+            self.item_features,
         )
 
 
@@ -109,6 +123,8 @@ class Requests:
     events : Events or None     one customer a request: what they bought, as known at the request
     time : int64[n] or None     the moment of the request, on the scale of the events
     exclude_bought : bool       leave out what the customer has bought
+    features : Features or None one row a request: the customer's attributes, as encoded for
+                                training; None where none are known
     """
 
     item: Array
@@ -116,6 +132,7 @@ class Requests:
     events: Events | None = None
     time: Array | None = None
     exclude_bought: bool = False
+    features: Features | None = None
 
     def __len__(self) -> int:
         """Count the requests."""
@@ -135,21 +152,24 @@ class Requests:
         *,
         time: Array | None = None,
         exclude_bought: bool = False,
+        features: Features | None = None,
     ) -> Requests:
-        """Ask for customers with what they bought."""
+        """Ask for customers with what they bought, and with their attributes."""
         user = np.asarray(user, dtype=np.int32)
         item = np.full(len(user), -1, dtype=np.int32)
-        return cls(item, user, events, time, exclude_bought)
+        return cls(item, user, events, time, exclude_bought, features)
 
     def part(self, first: int, last: int) -> Requests:
         """Give the requests first <= n < last."""
         chosen = slice(first, last)
+        rows = np.arange(first, last)
         return Requests(
             self.item[chosen],
             self.user[chosen],
-            None if self.events is None else self.events.of_users(np.arange(first, last)),
+            None if self.events is None else self.events.of_users(rows),
             None if self.time is None else self.time[chosen],
             self.exclude_bought,
+            None if self.features is None else self.features.of_rows(rows),
         )
 
 
