@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from benchmarks._data import FOLDER
 from benchmarks._events import only
+from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.attributes import read_features
 from recsql.data.events import Events, pointers
 from recsql.data.features import Features
+from recsql.data.snapshot import ItemDays
 from recsql.models.base import Purchases, Recommender, Requests
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -125,16 +127,11 @@ class First(NamedTuple):
 
     def purchases(self) -> Purchases:
         """Give them to learn from."""
-        plain = only(self.events)
-        return Purchases(
-            plain.history,
-            plain.item_days,
-            None,
-            1_000_000,
-            self.events,
-            self.users,
-            self.items,
-        )
+        days, events = self.events.time // MICROSECONDS_PER_DAY, self.events
+        sold = ItemDays(events.item, days, np.ones(len(days), dtype=np.int64))
+        today = int(days.max(initial=0))
+        history = only(events).history
+        return Purchases(history, sold, today, 1_000_000, events, self.users, self.items)
 
     def requests(self) -> Requests:
         """Ask for them as for customers who never bought."""

@@ -42,16 +42,21 @@ class HnswCustomers(ScoringRecommender):
     name: ClassVar[str] = "hnsw_customers"
     tasks: ClassVar[tuple[str, ...]] = ("first",)
 
-    neighbours: int = 100
-    sharpness: float = 4.0
-    prior: float = 10.0
+    neighbours: int = 300
+    sharpness: float = 1.0
+    prior: float = 50.0
     index_from: int = 200_000
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give few, many, and very many neighbours."""
+        """Give few neighbours that are trusted, and many that are not."""
         del real_time
-        return [cls(neighbours=neighbours) for neighbours in (30, 100, 300, 1000)]
+        return [
+            cls(neighbours=100, prior=10.0),
+            cls(),
+            cls(neighbours=1000, prior=200.0),
+            cls(neighbours=100, sharpness=4.0),
+        ]
 
     def _check(self) -> None:
         for name in ("neighbours", "index_from"):

@@ -12,7 +12,8 @@ from recsql.data.events import Events
 from recsql.data.features import Features
 from recsql.errors import MissingExtraError, ParameterError
 from recsql.kernels.dense import one_blas_thread
-from recsql.kernels.table_sums import add_factors, sum_rows
+from recsql.kernels.table_sums import sum_rows
+from recsql.kernels.vector_products import score_vectors
 from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ class LightFM(ScoringRecommender):
     def variants(cls, *, real_time: bool) -> list[Self]:
         """Give customers by their attributes alone, and customers with vectors of their own."""
         del real_time
-        return [cls(), cls(n_factors=8), cls(own_vectors=True)]
+        return [
+            cls(),
+            cls(n_factors=8, n_epochs=40),
+            cls(n_factors=8, n_epochs=40, learning_rate=0.01),
+            cls(own_vectors=True),
+        ]
 
     def _check(self) -> None:
         for name in ("n_factors", "n_epochs"):
@@ -124,6 +130,7 @@ class LightFM(ScoringRecommender):
         """Prepare the vectors as the kernels read them."""
         vector = self.item_vector_
         self._to_items = np.ascontiguousarray(vector.T)
+        self._bias_if_bought = np.where(self.buyers_ > 0, self.item_bias_, np.float32(-np.inf))
         double = vector.astype(np.float64)
         # Added column by column: the same bits with any number of threads.
         self._everything = np.array(
@@ -147,9 +154,7 @@ class LightFM(ScoringRecommender):
         place, bias = self.customer_vectors(requests.features, len(requests))
         if self.fold_in > 0:
             self._move(place, *requests.events.distinct_items())
-        scores: Array = self.item_bias_[None, :] + bias[:, None]
-        add_factors(scores, place, self._to_items)
-        scores[:, self.buyers_ == 0] = -np.inf
+        scores: Array = score_vectors(place, bias, self._to_items, self._bias_if_bought)
         return scores
 
     def _move(self, place: Array, ptr: Array, item: Array) -> None:
