@@ -15,6 +15,7 @@ NAMES = (
     "subseq_peer",
     "first_purchase",
     "lightfm_peer",
+    "nearest_profiles",
 )
 
 

@@ -39,7 +39,9 @@ def best_of(variants: Sequence[Recommender], train: First, seed: int, protocol: 
     return variants[int(np.argmax(scores))]
 
 
-def measure(first: First, protocol: str, seed: int) -> list[tuple[str, str, Metrics, float, float]]:
+def measure(
+    first: First, protocol: str, seed: int, timed: bool
+) -> list[tuple[str, str, Metrics, float, float]]:
     """Give (model, settings, metrics, seconds to fit, microseconds an answer) of one cut."""
     train, test = cut(first, protocol, seed)
     rows = []
@@ -48,7 +50,8 @@ def measure(first: First, protocol: str, seed: int) -> list[tuple[str, str, Metr
     place = int(np.argmax([metrics["NDCG@10"] for metrics in judged]))
     rows.append(("popularity", _changed(trivial[place]), judged[place], 0.0, 0.0))
     for name in MODELS:
-        model = best_of(model_named(name).variants(real_time=True), train, seed, protocol)
+        variants = model_named(name).variants(real_time=timed)
+        model = best_of(variants, train, seed, protocol)
         purchases = train.purchases()
         started = time.perf_counter()
         model.fit(purchases)
@@ -74,7 +77,9 @@ def run(shop: Shop) -> list[dict[str, Any]]:
     rows = []
     for protocol in ("paper", "time") if shop.timed else ("paper",):
         once = protocol == "time" or len(first.events.item) > MOST_LINES
-        runs = [measure(first, protocol, seed) for seed in (SEEDS[:1] if once else SEEDS)]
+        runs = [
+            measure(first, protocol, seed, shop.timed) for seed in (SEEDS[:1] if once else SEEDS)
+        ]
         base = float(np.mean([run[0][2]["NDCG@10"] for run in runs]))
         for number, (name, *_) in enumerate(runs[0]):
             same = [run[number] for run in runs]

@@ -13,10 +13,12 @@ from recsql.data.features import Features
 from recsql.errors import ParameterError
 from recsql.kernels.profiles import Profiles, Vote, index_profiles, vote_of_nearest
 from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.models.first_buyers import check_half_life, first_shares
 
 DIMENSIONS = 128  # of vectors in the index; more features are projected
-LINKS, EFFORT = 16, 200  # of the index: neighbours of a vector, and places looked at
+LINKS, EFFORT = 8, 60  # of the index: neighbours of a vector, and places looked at in building
 SEED = 7
+HALF_LIFE_DAYS = 30.0
 
 
 @dataclass
@@ -26,7 +28,9 @@ class HnswCustomers(ScoringRecommender):
     Each attribute value weighs by its rarity, ln(1 + customers / those who have it). The nearest
     ``neighbours`` customers by cosine similarity vote, and all who are as near as the last of
     them, each with their similarity to the power ``sharpness``, for every item of their first
-    basket. ``prior`` adds the votes of so many average customers. Who has no attribute in common
+    basket. ``prior`` adds the votes of so many average customers. With ``half_life_days`` the score
+    is multiplied by the item's share of late, where a customer counts half who came that long
+    before the latest one, by its share in all. Who has no attribute in common
     with anyone gets the items most customers bought first; an item that nobody bought first is
     never recommended.
 
@@ -45,17 +49,17 @@ class HnswCustomers(ScoringRecommender):
     neighbours: int = 300
     sharpness: float = 1.0
     prior: float = 50.0
+    half_life_days: float | None = None
     index_from: int = 200_000
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
         """Give few neighbours that are trusted, and many that are not."""
-        del real_time
+        choices = ((100, 1.0, 10.0), (300, 1.0, 50.0), (1000, 1.0, 200.0), (100, 4.0, 50.0))
         return [
-            cls(neighbours=100, prior=10.0),
-            cls(),
-            cls(neighbours=1000, prior=200.0),
-            cls(neighbours=100, sharpness=4.0),
+            cls(neighbours, sharpness, prior, days)
+            for days in ((None, HALF_LIFE_DAYS) if real_time else (None,))
+            for neighbours, sharpness, prior in choices
         ]
 
     def _check(self) -> None:
@@ -66,13 +70,14 @@ class HnswCustomers(ScoringRecommender):
             raise ParameterError(f"sharpness must be at least 0, got {self.sharpness}.")
         if not self.prior > 0:
             raise ParameterError(f"prior must be above 0, got {self.prior}.")
+        check_half_life(self.half_life_days)
 
     def _fit(self, purchases: Purchases) -> None:
         assert purchases.events is not None  # fit() looked
+        self.share_, recent = first_shares(purchases, self.half_life_days)
+        trend = recent / np.where(self.share_ > 0, self.share_, 1.0)
+        self.trend_ = trend.astype(np.float32)
         first = purchases.events.first_baskets()
-        ptr, item = first.distinct_items()
-        buying = max(int((np.diff(ptr) > 0).sum()), 1)
-        self.share_ = np.bincount(item, minlength=purchases.n_items) / buying
         self._take(profiles_of(first, purchases.user_features))
 
     def _take(self, profiles: Profiles) -> None:
@@ -93,7 +98,9 @@ class HnswCustomers(ScoringRecommender):
         scores: Array = vote_of_nearest(
             self.profiles_, self._index, rows, vote, self.share_, candidates=found
         )
-        scores[:, self.share_ == 0] = -np.inf
+        bought = self.share_ > 0
+        scores *= self.trend_
+        scores[:, ~bought] = -np.inf
         return scores
 
     def _build_graph(self) -> Any:
@@ -115,7 +122,7 @@ class HnswCustomers(ScoringRecommender):
     def _nearest(self, ptr: Array, feature: Array) -> Array:
         """Give the nearest profiles of each row by the index, ascending: int32[n, most]."""
         most = min(int(self.neighbours), len(self.profiles_.size))
-        self._graph.set_ef(max(EFFORT, 2 * most))
+        self._graph.set_ef(2 * most)
         found, _ = self._graph.knn_query(self._vectors(ptr, feature), k=most, num_threads=1)
         nearest: Array = np.sort(found.astype(np.int32), axis=1)
         return nearest
@@ -139,11 +146,12 @@ class HnswCustomers(ScoringRecommender):
         return unit
 
     def arrays(self) -> dict[str, Array]:
-        """Give the profiles and the share of customers who bought each item first."""
-        return {"share": self.share_, **self.profiles_._asdict()}
+        """Give the profiles, and the share of customers of each item with its trend."""
+        return {"share": self.share_, "trend": self.trend_, **self.profiles_._asdict()}
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:
         self.share_ = np.ascontiguousarray(arrays["share"], dtype=np.float64)
+        self.trend_ = arrays["trend"].astype(np.float32)
         kinds = {"ptr": np.int64, "feature": np.int32, "item_ptr": np.int64, "item": np.int32}
         self._take(
             Profiles(

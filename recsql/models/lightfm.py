@@ -50,8 +50,8 @@ class LightFM(ScoringRecommender):
     own_vectors: bool = False
     item_vectors: bool = True
     fold_in: float = 1.0
-    everything: float = 0.1
-    pull: float = 1.0
+    everything: float = 0.02
+    pull: float = 0.1
     seed: int = 0
 
     @classmethod
@@ -62,7 +62,7 @@ class LightFM(ScoringRecommender):
             cls(),
             cls(n_factors=8, n_epochs=40),
             cls(n_factors=8, n_epochs=40, learning_rate=0.01),
-            cls(own_vectors=True),
+            cls(own_vectors=True, n_epochs=50),
         ]
 
     def _check(self) -> None:
@@ -160,16 +160,15 @@ class LightFM(ScoringRecommender):
     def _move(self, place: Array, ptr: Array, item: Array) -> None:
         """Move the vectors of those who bought something, in place."""
         unit = np.eye(self.n_factors)
-        for row in np.flatnonzero(np.diff(ptr) > 0):
-            code = item[ptr[row] : ptr[row + 1]]
-            vectors = self.item_vector_[code[self.buyers_[code] > 0]].astype(np.float64)
-            if len(vectors) == 0:
-                continue
-            wanted = vectors.sum(axis=0) + self.pull * place[row]
-            rest = self.everything * self._everything + self.pull * unit
-            with one_blas_thread():
-                moved = np.linalg.solve(vectors.T @ vectors + rest, wanted)
-            place[row] += (self.fold_in * (moved - place[row])).astype(np.float32)
+        rest = self.everything * self._everything + self.pull * unit
+        with one_blas_thread():
+            for row in np.flatnonzero(np.diff(ptr) > 0):
+                code = item[ptr[row] : ptr[row + 1]]
+                vectors = self.item_vector_[code[self.buyers_[code] > 0]].astype(np.float64)
+                wanted = vectors.sum(axis=0) + self.pull * place[row]
+                if len(vectors):
+                    moved = np.linalg.solve(vectors.T @ vectors + rest, wanted)
+                    place[row] += (self.fold_in * (moved - place[row])).astype(np.float32)
 
     def arrays(self) -> dict[str, Array]:
         """Give the vectors and biases of attribute values and of items."""

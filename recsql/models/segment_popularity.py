@@ -12,9 +12,12 @@ from recsql.data.events import Events, pointers
 from recsql.data.features import Features
 from recsql.errors import ParameterError
 from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.models.first_buyers import check_half_life, first_shares
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+HALF_LIFE_DAYS = 30.0
 
 
 @dataclass
@@ -25,7 +28,8 @@ class SegmentPopularity(ScoringRecommender):
     share s of all customers, its share there is taken as (m + smoothing s) / (n + smoothing): the
     whole shop where little is known. A customer's score is s times the ratio of these shares to s
     over the customer's segments, each to the power ``strength`` by the root of their number, since
-    attributes tell the same thing twice.
+    attributes tell the same thing twice. With ``half_life_days`` the s that is multiplied counts a
+    customer half who came that long before the latest one.
 
     Only attributes that carry information count: those which foretell a customer's first basket
     better than the whole shop does, each customer by the others. Where none does, all get what
@@ -40,14 +44,16 @@ class SegmentPopularity(ScoringRecommender):
 
     smoothing: float = 100.0
     strength: float = 1.0
+    half_life_days: float | None = None
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
         """Give segments that speak early or late for themselves, plainly or with more strength."""
-        del real_time
+        pairs = ((100.0, 1.0), (100.0, 2.0), (300.0, 2.0), (1000.0, 2.0))
         return [
-            cls(smoothing=smoothing, strength=strength)
-            for smoothing, strength in ((100.0, 1.0), (100.0, 2.0), (300.0, 2.0), (1000.0, 2.0))
+            cls(smoothing=smoothing, strength=strength, half_life_days=days)
+            for days in ((None, HALF_LIFE_DAYS) if real_time else (None,))
+            for smoothing, strength in pairs
         ]
 
     def _check(self) -> None:
@@ -55,6 +61,7 @@ class SegmentPopularity(ScoringRecommender):
             raise ParameterError(f"smoothing must be above 0, got {self.smoothing}.")
         if not self.strength >= 0:
             raise ParameterError(f"strength must be at least 0, got {self.strength}.")
+        check_half_life(self.half_life_days)
 
     def _fit(self, purchases: Purchases) -> None:
         assert purchases.events is not None  # fit() looked
@@ -62,14 +69,14 @@ class SegmentPopularity(ScoringRecommender):
         if features is None:
             features = Features(first.user_ptr * 0, np.empty(0, dtype=np.int32), ())
         counts = count_segments(first, features)
-        self.share_ = counts.buyers / max(int((counts.lines > 0).sum()), 1)
+        share, self.share_ = first_shares(purchases, self.half_life_days)
         gain = segment_gains(counts, features, float(self.smoothing))
         kept = gain[features.attribute] > 0
         self.counts_ = kept.astype(np.int8)
         kept_entry = kept[counts.feature]
         feature, item = counts.feature[kept_entry], counts.item[kept_entry]
         # The ratio of items that none of a segment bought stands apart: it is the same for all.
-        ratio = 1 + counts.together[kept_entry] / (self.smoothing * self.share_[item])
+        ratio = 1 + counts.together[kept_entry] / (self.smoothing * share[item])
         self.ptr_ = pointers(np.bincount(feature, minlength=features.n_features))
         self.item_ = item.astype(np.int32)
         self.log_ratio_ = np.log(ratio)
