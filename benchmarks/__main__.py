@@ -16,6 +16,7 @@ NAMES = (
     "first_purchase",
     "lightfm_peer",
     "nearest_profiles",
+    "lightfm_fold_in",
 )
 
 

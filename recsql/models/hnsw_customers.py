@@ -16,7 +16,7 @@ from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
 from recsql.models.first_buyers import check_half_life, first_shares
 
 DIMENSIONS = 128  # of vectors in the index; more features are projected
-LINKS, EFFORT = 8, 60  # of the index: neighbours of a vector, and places looked at in building
+LINKS, EFFORT = 16, 80  # of the index: neighbours of a vector, and places looked at in building
 SEED = 7
 HALF_LIFE_DAYS = 30.0
 
