@@ -23,10 +23,17 @@ from benchmarks._first import SHOPS, First, Shop, cut, judge, read_shop
 from benchmarks._report import report
 from recsql.models.base import Recommender
 from recsql.models.catalogue import model_named
+from recsql.models.lightfm import LightFM
 from recsql.models.popularity import Popularity
 
 MODELS = ("segment_popularity", "hnsw_customers", "lightfm")
 SEEDS = (0, 1, 2)
+LIGHTFM: tuple[dict[str, Any], ...] = (
+    {},
+    {"n_factors": 8, "n_epochs": 40},
+    {"n_factors": 8, "n_epochs": 40, "learning_rate": 0.01},
+    {"own_vectors": True, "n_epochs": 50},
+)
 MOST_LINES = 500_000  # with more lines, one seed is enough
 Metrics = dict[str, float]
 
@@ -51,6 +58,8 @@ def measure(
     rows.append(("popularity", _changed(trivial[place]), judged[place], 0.0, 0.0))
     for name in MODELS:
         variants = model_named(name).variants(real_time=timed)
+        if name == "lightfm":
+            variants = [LightFM(**settings) for settings in LIGHTFM]
         model = best_of(variants, train, seed, protocol)
         purchases = train.purchases()
         started = time.perf_counter()

@@ -42,6 +42,7 @@ class LightFM(ScoringRecommender):
 
     name: ClassVar[str] = "lightfm"
     tasks: ClassVar[tuple[str, ...]] = ("first", "for_you")
+    effort: ClassVar[int] = 3
 
     n_factors: int = 32
     n_epochs: int = 20
@@ -58,12 +59,7 @@ class LightFM(ScoringRecommender):
     def variants(cls, *, real_time: bool) -> list[Self]:
         """Give customers by their attributes alone, and customers with vectors of their own."""
         del real_time
-        return [
-            cls(),
-            cls(n_factors=8, n_epochs=40),
-            cls(n_factors=8, n_epochs=40, learning_rate=0.01),
-            cls(own_vectors=True, n_epochs=50),
-        ]
+        return [cls(), cls(own_vectors=True)]
 
     def _check(self) -> None:
         for name in ("n_factors", "n_epochs"):
