@@ -1,18 +1,20 @@
-"""The attributes of bound customers and items, read as features."""
+"""The attributes of bound customers and items, read as features.
+
+Connecting loads this module: what needs numpy is imported where it is used.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from recsql.columns import INTEGER_TYPES
-from recsql.data.features import AttributeEncoder, Features, Values, learn_encoder
 from recsql.database import Session, quote
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from recsql.data.features import AttributeEncoder, Features, Values
 
 _NUMERIC_TYPES = INTEGER_TYPES | {"FLOAT", "DOUBLE"}
 _NOT_ATTRIBUTES = {"users": {"user_id"}, "items": {"item_id", "title", "available"}}
@@ -62,6 +64,8 @@ def read_features(
     ids : distinct, in the order of the rows; one that is not bound has no features
     encoder : of an earlier reading; None: learn from these rows
     """
+    from recsql.data.features import learn_encoder
+
     columns = read_values(session, source, ids)
     if encoder is None:
         encoder = learn_encoder(columns)
@@ -74,6 +78,7 @@ def read_values(session: Session, source: str, ids: pa.Array) -> dict[str, tuple
 
     Ids match as text, in the type of ``ids``. Of several rows of one id all values count.
     """
+    import numpy as np
     import pyarrow as pa
 
     attributes = public_attributes(session, source)
@@ -93,6 +98,10 @@ def read_values(session: Session, source: str, ids: pa.Array) -> dict[str, tuple
 
 
 def _read_attribute(session: Session, attribute: Attribute) -> tuple[str, Values]:
+    import numpy as np
+
+    from recsql.data.features import Values
+
     column, source = f"a.{quote(attribute.name)}", "_recsql_attribute AS a"
     if attribute.is_list:
         kind, source = "list", f"{list_elements('_recsql_attribute', attribute, 'row')} AS a"

@@ -70,6 +70,12 @@ class Features:
         return Features(ptr, self.feature[place], self.names)
 
 
+def joined(one: Features, other: Features) -> Features:
+    """Give the rows of one after those of the other; both were made by one encoder."""
+    ptr = np.concatenate([one.ptr, one.ptr[-1] + other.ptr[1:]])
+    return Features(ptr, np.concatenate([one.feature, other.feature]), one.names)
+
+
 class Values(NamedTuple):
     """The values of one attribute: several a row, or none.
 

@@ -93,7 +93,7 @@ def candidates_for(
     trivial: list[Model] = [cls() for cls in baselines_for(task)]
     if task not in ("trending", "repeat"):
         trivial.append(Popularity(days=None))
-    may_serve = task in CUSTOMER_TASKS and names is None
+    may_serve = task in (*CUSTOMER_TASKS, "first") and names is None
     return [Candidate(task, model, baseline=True, may_serve=may_serve) for model in trivial] + found
 
 

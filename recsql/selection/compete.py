@@ -16,11 +16,11 @@ from recsql.selection.candidates import Candidate
 from recsql.selection.evaluate import evaluate
 from recsql.selection.evaluated import COST, TEST, VALIDATION, Evaluated
 from recsql.selection.ranking import Ranking
-from recsql.splits.protocols import split
+from recsql.splits.protocols import purchases_for, split
 from recsql.splits.split import Split
 
 Array = np.ndarray[Any, np.dtype[Any]]
-RUNG_ENTRIES = 50_000  # below it every setting is measured on everything
+RUNG_ENTRIES = 50_000  # below twice as many every setting is measured on everything
 RUNG_QUERIES = 1_000
 RUNG_GROWTH = 4
 CALLS = 20  # queries asked alone
@@ -134,9 +134,9 @@ def _halved(
 
 
 def _shares(size: int) -> Iterator[float]:
-    """Give the shares of the purchases that settings are halved on, ascending, below 1."""
+    """Give the shares of the purchases that settings are halved on, ascending, at most a half."""
     n = RUNG_ENTRIES
-    while n < size:
+    while 2 * n <= size:
         yield n / size
         n *= RUNG_GROWTH
 
@@ -188,7 +188,7 @@ def promote(order: Sequence[Candidate], purchases: Purchases) -> Model | None:
     for candidate in order:
         model = copy.copy(candidate.model)
         try:
-            model.fit(purchases)
+            model.fit(purchases_for(candidate.task, purchases))
         except Exception as error:
             fail(candidate, error)
             continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsql.data.features import AttributeEncoder
 from recsql.database import Session
 from recsql.models.base import Model
 from recsql.models.catalogue import model_named
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ARRAYS = "model"
 ITEMS = "items"
+ENCODER = "attributes"
 
 
 def write_model(
@@ -33,15 +35,21 @@ def write_model(
     item_ids: pa.Array,
     *,
     exclude_bought: bool,
+    encoder: AttributeEncoder | None = None,
 ) -> None:
     """Store a fitted model in place of what was stored under its id.
 
-    ``exclude_bought`` tells what its answers leave out where a call does not say.
+    Parameters
+    ----------
+    exclude_bought : what its answers leave out where a call does not say
+    encoder : how attributes of customers became features; None where it knows none
     """
     delete_artifacts(session, stored.model_id)
     write_artifact(session, stored.model_id, ARRAYS, model.arrays())
     ids = _id_arrays(item_ids) | {"exclude_bought": np.array([exclude_bought])}
     write_artifact(session, stored.model_id, ITEMS, ids)
+    if encoder is not None:
+        write_artifact(session, stored.model_id, ENCODER, encoder.arrays())
     session.execute(
         "UPDATE recsql.models AS m SET size_bytes = ? WHERE m.model_id = ?",
         [sum(size for _, _, size in artifact_versions(session, stored.model_id)), stored.model_id],
@@ -61,6 +69,13 @@ def read_model(session: Session, stored: StoredModel) -> tuple[Model, Sequence[s
     model = model_named(stored.algorithm)(**stored.params)
     model.restore(read_artifact(session, stored.model_id, ARRAYS), len(ids))
     return model, ids, bool(arrays["exclude_bought"][0])
+
+
+def read_encoder(session: Session, model_id: str) -> AttributeEncoder | None:
+    """Give how attributes become features of a stored model; None where it knows none."""
+    if all(name != ENCODER for name, _, _ in artifact_versions(session, model_id)):
+        return None
+    return AttributeEncoder.of_arrays(read_artifact(session, model_id, ENCODER))
 
 
 def _id_arrays(item_ids: pa.Array) -> dict[str, Any]:

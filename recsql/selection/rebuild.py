@@ -40,7 +40,7 @@ from recsql.store.stored import (
     replace_table_by_query,
     write_top_items,
 )
-from recsql.tasks import LIVE_TASKS, NEIGHBOUR_TASKS
+from recsql.tasks import FEATURE_TASKS, LIVE_TASKS, NEIGHBOUR_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,8 +51,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
     """Count everything again with the incumbents there are."""
     started = time.perf_counter()
-    with_events = any(stored.task in LIVE_TASKS for stored in incumbents(session))
-    snapshot = read_snapshot(session, with_events=with_events)
+    serving = {stored.task for stored in incumbents(session)}
+    snapshot = read_snapshot(
+        session,
+        with_events=not serving.isdisjoint(LIVE_TASKS),
+        with_features=not serving.isdisjoint(FEATURE_TASKS),
+    )
     purchases = make_purchases(session, snapshot)
     write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
 
@@ -105,7 +109,14 @@ def write_rebuilt(
         for task in [name for name in learned if name in LIVE_TASKS]:
             leaves_out = leaves_out_bought(task, purchases)
             stored, model = serving[task], learned[task]
-            write_model(session, stored, model, snapshot.item_ids, exclude_bought=leaves_out)
+            write_model(
+                session,
+                stored,
+                model,
+                snapshot.item_ids,
+                exclude_bought=leaves_out,
+                encoder=snapshot.encoder if task in FEATURE_TASKS else None,
+            )
         kept_pairs = [write_base(session, serving[name], model) for name, model in fitted.items()]
         insert_run(
             session,

@@ -18,7 +18,7 @@ from recsql.selection.compete import Clock, promote
 from recsql.selection.competition import hold
 from recsql.selection.rebuild import write_rebuilt
 from recsql.store.models import incumbents, next_run_number
-from recsql.tasks import LIVE_TASKS, TASKS
+from recsql.tasks import FEATURE_TASKS, LIVE_TASKS, TASKS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_EVALUATION_ENTRIES = 5_000_000
@@ -54,7 +54,11 @@ def train(
     started = time.perf_counter()
     if tasks is None:
         tasks = [t for t in TASKS if models is None or any(_serves(t, name) for name in models)]
-    snapshot = read_snapshot(session, with_events=any(t in LIVE_TASKS for t in tasks))
+    snapshot = read_snapshot(
+        session,
+        with_events=any(t in LIVE_TASKS for t in tasks),
+        with_features=any(t in FEATURE_TASKS for t in tasks),
+    )
     if snapshot.n_items == 0:
         raise StateError(
             "The interactions must hold at least one purchase, got none. "

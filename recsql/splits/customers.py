@@ -69,7 +69,7 @@ def leaves_out_bought(task: str, purchases: Purchases) -> bool:
     assert purchases.events is not None  # tasks of customers have them
     if task == "repeat":
         return False
-    return task == "for_you" or not customers_rebuy(purchases.events)
+    return task in ("for_you", "first") or not customers_rebuy(purchases.events)
 
 
 def _ask(

@@ -186,9 +186,9 @@ def test_a_table_macro_in_from_runs_as_often_as_the_query_asks(trained: Con) -> 
     ("arguments", "error", "sentence"),
     [
         ({'task': 'bundel'}, recsql.UnknownNameError,
-         "related, popular, trending, next, repeat, for_you, got 'bundel'. Did you mean 'bundle'?"),
+         "trending, first, next, repeat, for_you, got 'bundel'. Did you mean 'bundle'?"),
         ({'task': 5}, recsql.UnknownNameError,
-         "task must be one of bundle, related, popular, trending, next, repeat, for_you, got 5."),
+         "related, popular, trending, first, next, repeat, for_you, got 5."),
         ({'models': ['popularty']}, recsql.UnknownNameError,
          "got 'popularty'. Did you mean 'popularity'?"),
         ({'models': 'popularity'}, recsql.ParameterError,

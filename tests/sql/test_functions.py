@@ -33,6 +33,8 @@ CALLS = {
     "product_transaction_score": "product_transaction_score('a')",
     "recommend_bundle": "recommend_bundle('a')",
     "recommend_cart": "recommend_cart(['a'])",
+    "recommend_first": "recommend_first(1)",
+    "recommend_first_for": "recommend_first_for({'country': 'x'})",
     "recommend_for_you": "recommend_for_you(1)",
     "recommend_next": "recommend_next(1)",
     "recommend_related": "recommend_related('a')",
