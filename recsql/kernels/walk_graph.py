@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import lean_kernel
+from recsql.kernels._jit import kernel_part, lean_kernel
 
 Longs = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
@@ -19,27 +19,38 @@ MOST_ENTRIES = 2**32 - 1
 
 
 class WalkGraph(NamedTuple):
-    """Groups and their items, both numbered anew: those with most neighbours first.
+    """Groups and their items, from both sides.
 
-    Where walks go most often then lies together. Places are 32-bit: half the memory to jump in.
+    Places are 32-bit: half the memory to jump in.
 
     Attributes
     ----------
-    code : int32[n_items]               item code of each item
-    place : int32[n_items]              the item of each code
     item_ptr : uint32[n_items + 1]      slots of each item
     slot : uint32[3 * n_entries]        for each group of an item: the group, another one, and a
                                         threshold; a fraction of 2**32 below it takes the first
     group_ptr : uint32[n_groups + 1]    entries of each group
-    group_item : uint32[n_entries]      items
+    group_item : uint32[n_entries]      item codes
     """
 
-    code: Counts
-    place: Counts
     item_ptr: Words
     slot: Words
     group_ptr: Words
     group_item: Words
+
+    @property
+    def n_items(self) -> int:
+        """Count the items."""
+        return len(self.item_ptr) - 1
+
+    @property
+    def n_groups(self) -> int:
+        """Count the groups of two items or more."""
+        return len(self.group_ptr) - 1
+
+    @property
+    def degree(self) -> Longs:
+        """Count the groups of each item: int64[n_items]."""
+        return np.diff(self.item_ptr.astype(np.int64))
 
 
 def build_walk_graph(
@@ -65,37 +76,19 @@ def build_walk_graph(
     if len(group_item) >= MOST_ENTRIES:
         raise ValueError(f"there must be fewer than {MOST_ENTRIES} entries, got {len(group_item)}.")
     size = np.diff(group_ptr)
-    order = np.argsort(-size, kind="stable")
-    order = order[size[order] >= 2]
-    size = size[order]
-    entry = np.repeat(group_ptr[:-1][order] - _pointers(size)[:-1], size)
-    entry += np.arange(len(entry))
-    item = group_item[entry]
+    item = group_item[np.repeat(size >= 2, size)]
+    size = size[size >= 2]
     degree = np.bincount(item, minlength=n_items)
-    code = np.argsort(-degree, kind="stable").astype(np.int32)
-    place = np.empty_like(code)
-    place[code] = np.arange(n_items, dtype=np.int32)
-    item = place[item]
-    by_item = np.argsort(item, kind="stable")
-    group = np.repeat(np.arange(len(size), dtype=np.uint32), size)[by_item]
-    item_ptr = _pointers(degree[code])
+    item_ptr = _pointers(degree)
+    group = np.repeat(np.arange(len(size), dtype=np.uint32), size)
+    group = group[np.argsort(item, kind="stable")]
     weight = size.astype(np.float64) ** group_power
     slot = np.empty(SLOT * len(group), dtype=np.uint32)
     pending = np.empty(int(degree.max(initial=0)), dtype=np.int64)
     fill_slots(item_ptr, group, weight, pending, np.empty(len(pending)), slot)
     return WalkGraph(
-        code,
-        place,
-        item_ptr.astype(np.uint32),
-        slot,
-        _pointers(size).astype(np.uint32),
-        item.astype(np.uint32),
+        item_ptr.astype(np.uint32), slot, _pointers(size).astype(np.uint32), item.astype(np.uint32)
     )
-
-
-def degrees(graph: WalkGraph) -> Longs:
-    """Count the groups of each item, in the order of the graph: int64[n_items]."""
-    return np.diff(graph.item_ptr.astype(np.int64))
 
 
 def _pointers(counts: Longs) -> Longs:
@@ -140,27 +133,22 @@ def fill_slots(
         while small > 0 and large < n:
             small -= 1
             light, heavy = pending[small], pending[large]
-            _fill(slot, begin + light, group[begin + light], group[begin + heavy], share[light])
+            _fill(slot, begin, light, heavy, share[light], group)
             share[heavy] -= 1.0 - share[light]
             if share[heavy] < 1.0:
                 large += 1
                 pending[small] = heavy
                 small += 1
-        for left in range(small):
-            _fill_alone(slot, begin + pending[left], group[begin + pending[left]])
-        for left in range(large, n):
-            _fill_alone(slot, begin + pending[left], group[begin + pending[left]])
+        for place in range(small):  # what rounding left over
+            _fill(slot, begin, pending[place], pending[place], 1.0, group)
+        for place in range(large, n):
+            _fill(slot, begin, pending[place], pending[place], 1.0, group)
 
 
-@lean_kernel
-def _fill(slot: Words, entry: int, group: np.uint32, other: np.uint32, share: float) -> None:
-    slot[3 * entry] = group
-    slot[3 * entry + 1] = other
-    slot[3 * entry + 2] = np.uint32(share * 4294967296.0)
-
-
-@lean_kernel
-def _fill_alone(slot: Words, entry: int, group: np.uint32) -> None:
-    slot[3 * entry] = group
-    slot[3 * entry + 1] = group
-    slot[3 * entry + 2] = np.uint32(4294967295)
+@kernel_part
+def _fill(slot: Words, begin: int, one: int, other: int, share: float, group: Words) -> None:
+    """Let a slot lead to its own group with a probability, else to another one."""
+    place = 3 * (begin + one)
+    slot[place] = group[begin + one]
+    slot[place + 1] = group[begin + other]
+    slot[place + 2] = np.uint32(min(share * 4294967296.0, 4294967295.0))

@@ -10,8 +10,9 @@ import numpy as np
 
 from recsql.data.events import Events, pointers
 from recsql.errors import ParameterError, did_you_mean
-from recsql.kernels.random_walk import FRACTIONS, Rows, Rule, random_walks
+from recsql.kernels.random_walk import Rows, random_walks
 from recsql.kernels.walk_graph import build_walk_graph
+from recsql.kernels.walk_steps import FRACTIONS, Rule
 from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
 
 SIDES = ("customers", "baskets")
@@ -118,11 +119,11 @@ class RandomWalk(Recommender):
         )
 
     def arrays(self) -> dict[str, Array]:
-        """Give the groups that hold two items or more, the largest first."""
+        """Give the groups that hold two items or more."""
         return {
             "ptr": self.graph_.group_ptr,
-            "item": self.graph_.code[self.graph_.group_item],
-            "n_items": np.array([len(self.graph_.code)]),
+            "item": self.graph_.group_item,
+            "n_items": np.array([self.graph_.n_items]),
         }
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:
