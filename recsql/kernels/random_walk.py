@@ -88,7 +88,7 @@ def random_walks(
     Parameters
     ----------
     graph : WalkGraph
-    starts : Rows                    items to walk from; never in the list of their request
+    starts : Rows                    different items to walk from; none is in its request's list
     k : int                          >= 1
     known : Rows, optional           items of the customer that draw the walk
     left_out : Rows, optional        items left out of the list of a request
@@ -116,8 +116,8 @@ def random_walks(
         walk_requests(first, last, graph, asked, rule, scratch, found)
 
     threads = available_threads(n_threads)
-    work = np.diff(asked.ptr) * rule.steps
-    run_blocks(task, equal_blocks(work, 16 * threads), lambda: new_scratch(graph, k), threads)
+    blocks = equal_blocks(np.ones(n_requests, dtype=np.int64), 16 * threads)
+    run_blocks(task, blocks, lambda: new_scratch(graph, k), threads)
     return found
 
 

@@ -110,7 +110,7 @@ class RandomWalk(Recommender):
     def _rule(self) -> Rule:
         return Rule(
             int(self.steps),
-            round(self.restart * FRACTIONS),
+            max(1, round(self.restart * FRACTIONS)),
             float(self.popularity_power),
             int(self.bias),
             int(self.enough_items),
