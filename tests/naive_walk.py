@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsql.kernels.walk_graph import WalkGraph
-from recsql.kernels.walk_steps import GOLDEN, WALKERS, Rule
+from recsql.kernels.walk_steps import GOLDEN, SPREAD, WALKERS, Rule
 
 Found = list[tuple[int, float, int]]
 WORD = 2**64 - 1
@@ -107,11 +107,15 @@ def _slow_visits(
     key = _mixed(rule.seed + GOLDEN * (start + 1))
     state = [_mixed(key + GOLDEN * walker) for walker in range(WALKERS)]
     at = [start] * WALKERS
+    spread = _mixed(~key)
     visits: dict[int, int] = {}
     while steps > 0:
         for walker in range(min(steps, WALKERS)):
             state[walker] = (state[walker] + GOLDEN) & WORD
-            upper, lower = divmod(_mixed(state[walker]), HALF)
+            word = _mixed(state[walker])
+            if at[walker] == start:
+                word = spread = (spread + SPREAD) & WORD
+            upper, lower = divmod(word, HALF)
             begin, end = graph.item_ptr[at[walker] : at[walker] + 2].tolist()
             slot, fraction = divmod(upper * (end - begin), HALF)
             first, second, threshold = graph.slot[3 * (begin + slot) :][:3].tolist()

@@ -28,7 +28,7 @@ class RandomWalk(Recommender):
     visits / (customers who bought the item) ** ``popularity_power``; the support is the visits.
 
     A customer is chosen in proportion to (number of their items) ** ``group_power``: 0 as in
-    Pixie, 1 as often as pairs are counted, which suits shops where those who buy most know most.
+    Pixie; 1 and a ``restart`` of 1 give the counts of ``user_copurchase``, as a sample.
     Where a request comes with purchases of a customer, others are chosen 1 + overlap times as
     often, at most 1 + ``bias``, with the number of the newest ``known_items`` that they share.
 
@@ -45,8 +45,8 @@ class RandomWalk(Recommender):
 
     over: str = "customers"
     steps: int = 10_000
-    restart: float = 0.4
-    group_power: float = 1.0
+    restart: float = 0.5
+    group_power: float = 0.5
     popularity_power: float = 0.0
     bias: int = 4
     known_items: int = 100
@@ -56,9 +56,9 @@ class RandomWalk(Recommender):
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give walks over customers and over baskets."""
+        """Give walks over customers and over baskets, some steps far or one step only."""
         del real_time
-        return [cls(over=side) for side in SIDES]
+        return [cls(over=side, restart=restart) for side in SIDES for restart in (0.5, 1.0)]
 
     def _check(self) -> None:
         if self.over not in SIDES:
