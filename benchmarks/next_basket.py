@@ -24,7 +24,7 @@ from recsql.metrics.ranked import hits, ndcg, recall
 from recsql.models.base import Recommender, Requests
 from recsql.models.frequency import Frequency
 from recsql.models.tifuknn import TifuKNN
-from recsql.splits.queries import Queries
+from recsql.splits.split import Queries
 
 K = 10
 LEAST_BASKETS = 3

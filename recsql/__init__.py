@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         bind_items,
         bind_users,
     )
+    from recsql.statements.ranking import learn_ranking, use_ranking
     from recsql.statements.refresh import refresh
     from recsql.statements.train import train
     from recsql.statements.validate import validate
@@ -45,6 +46,7 @@ _HOMES = {
         "UnknownNameError",
     ),
     "recsql.statements.bind": ("bind_impressions", "bind_interactions", "bind_items", "bind_users"),
+    "recsql.statements.ranking": ("learn_ranking", "use_ranking"),
     "recsql.statements.refresh": ("refresh",),
     "recsql.statements.train": ("train",),
     "recsql.statements.validate": ("validate",),
@@ -66,10 +68,12 @@ __all__ = [
     "bind_items",
     "bind_users",
     "connect",
+    "learn_ranking",
     "refresh",
     "register",
     "train",
     "uninstall",
+    "use_ranking",
     "validate",
 ]
 

@@ -123,10 +123,10 @@ STORY = (
                 (l.params ->> 'days')::DOUBLE::INTEGER || 'd',
                 'decay ' || (l.params ->> 'decay')) AS setting,
             l.status,
-            round(max(l.value) FILTER (l.metric = 'ndcg'), 3) AS ndcg,
-            round(max(l.value) FILTER (l.metric = 'recall'), 3) AS recall,
-            round(max(l.value) FILTER (l.metric = 'precision'), 3) AS prec,
-            round(max(l.value) FILTER (l.metric = 'coverage'), 2) AS cover,
+            round(max(l.value) FILTER (l.metric = 'ndcg' AND l.part = 'test'), 3) AS ndcg,
+            round(max(l.value) FILTER (l.metric = 'recall' AND l.part = 'test'), 3) AS recall,
+            round(max(l.value) FILTER (l.metric = 'precision' AND l.part = 'test'), 3) AS prec,
+            round(max(l.value) FILTER (l.metric = 'coverage' AND l.part = 'test'), 2) AS cover,
             round(l.train_seconds, 2) AS secs
         FROM recsql.leaderboard AS l
         GROUP BY l.task, l.model_id, l.algorithm, l.params, l.status, l.score_rank, l.train_seconds

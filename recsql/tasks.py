@@ -1,9 +1,12 @@
 """The tasks that can be trained."""
 
-TASKS = ("bundle", "related", "popular", "trending", "next", "for_you")
+TASKS = ("bundle", "related", "popular", "trending", "next", "repeat", "for_you")
 
 # Answered by stored neighbours of items.
 NEIGHBOUR_TASKS = ("bundle", "related")
 
-# Answered at the call by a model in memory, from what the customer has bought by then.
+# Answered at the call by lists for a customer, from what they have bought by then.
 CUSTOMER_TASKS = ("next", "for_you")
+
+# Answered at the call by a model in memory.
+LIVE_TASKS = (*CUSTOMER_TASKS, "repeat")

@@ -37,7 +37,8 @@ def leaderboard(
 ) -> None:
     """Compare the models of the latest training, best first within a task."""
     measured = ", ".join(
-        f"max(l.value) FILTER (l.metric = '{metric}') AS {metric}" for metric in _METRICS
+        f"max(l.value) FILTER (l.metric = '{metric}' AND l.part = 'test') AS {metric}"
+        for metric in _METRICS
     )
     with open_database(database, read_only=True) as con:
         session = Session(con)

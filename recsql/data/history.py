@@ -112,6 +112,15 @@ class History:
         baskets = np.repeat(buyers, np.diff(self.buyer_ptr))
         return self._with_baskets(baskets, buyers)
 
+    def of_baskets(self, baskets: Array) -> History:
+        """Give the history of some baskets, bool[n_baskets]; every buyer remains."""
+        return self._with_baskets(baskets, None)
+
+    @property
+    def buyer_sizes(self) -> Array:
+        """Count the entries of each buyer: int64[n_buyers]."""
+        return np.diff(self.basket_ptr[self.buyer_ptr])
+
     def recoded(self, code: Array) -> History:
         """Give the same history with item ``i`` called ``code[i]``."""
         basket = np.repeat(np.arange(self.n_baskets, dtype=np.int64), np.diff(self.basket_ptr))
@@ -120,11 +129,11 @@ class History:
 
     def before(self, cut: int) -> History:
         """Give the history of the baskets before ``cut``; every buyer remains."""
-        return self._with_baskets(self.basket_time < cut, None)
+        return self.of_baskets(self.basket_time < cut)
 
     def since(self, cut: int) -> History:
         """Give the history of the baskets at or after ``cut``; every buyer remains."""
-        return self._with_baskets(self.basket_time >= cut, None)
+        return self.of_baskets(self.basket_time >= cut)
 
     def _with_baskets(self, baskets: Array, buyers: Array | None) -> History:
         sizes = np.diff(self.basket_ptr)

@@ -29,10 +29,12 @@ class LiveHistory:
     ----------
     events : of each customer in the order asked for, items by code
     bought : ids of all items that each customer bought, as text
+    quantity : float64[n_events]    pieces of each event
     """
 
     events: Events
     bought: Sequence[frozenset[str]]
+    quantity: Array
 
 
 def read_live(
@@ -83,7 +85,10 @@ def read_live(
     )
     known = item >= 0
     bought = [frozenset(texts[start:end]) for start, end in pairwise(ptr.tolist())]
-    return LiveHistory(events if known.all() else events.select(known), bought)
+    quantity = np.asarray(rows.column("quantity").to_numpy())
+    if not known.all():
+        events, quantity = events.select(known), quantity[known]
+    return LiveHistory(events, bought, quantity)
 
 
 def given_sessions(
@@ -108,7 +113,54 @@ def given_sessions(
         np.zeros(len(item), dtype=np.int32),
         np.ones(len(item), dtype=np.float32),
     )
-    return LiveHistory(events, [frozenset(item for item in one if item) for one in sessions])
+    bought = [frozenset(item for item in one if item) for one in sessions]
+    return LiveHistory(events, bought, np.ones(len(item)))
+
+
+def read_everyone(
+    session: Session, reader: PurchaseReader, codes: pa.Table, n_items: int
+) -> tuple[LiveHistory, Sequence[str]]:
+    """Read what every customer has bought at a known time, without baskets and sessions.
+
+    Parameters
+    ----------
+    codes : item (id as text) and code of every item that the model knows
+
+    Returns
+    -------
+    history, whose ``bought`` is empty, and the id of each customer as text, in order of id
+    """
+    known = (
+        "SELECT p.user_id, c.code, p.time, p.quantity "
+        f"FROM ({reader.sql}) AS p JOIN _recsql_codes AS c ON c.item = p.item_id::VARCHAR "
+        f"WHERE p.user_id IS NOT NULL AND p.time IS NOT NULL"
+    )
+    with session.loaded(_recsql_codes=codes):
+        session.execute(f"CREATE OR REPLACE TEMP TABLE _recsql_bought AS {known}")
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE _recsql_customer AS SELECT d.user_id, "
+        "(row_number() OVER (ORDER BY d.user_id) - 1)::INTEGER AS place "
+        "FROM (SELECT DISTINCT b.user_id FROM _recsql_bought AS b) AS d"
+    )
+    ids = session.arrow("SELECT c.user_id::VARCHAR AS id FROM _recsql_customer AS c ORDER BY place")
+    rows = session.arrow(
+        "SELECT c.place, b.code, b.time, b.quantity FROM _recsql_bought AS b "
+        "JOIN _recsql_customer AS c ON c.user_id = b.user_id ORDER BY 1, 3, 2"
+    )
+    place, item, time, quantity = (
+        np.asarray(rows.column(name).to_numpy()) for name in rows.column_names
+    )
+    none = np.zeros(len(item), dtype=np.int32)
+    events = Events(
+        n_items,
+        pointers(np.bincount(place, minlength=len(ids))),
+        item.astype(np.int32),
+        time.astype(np.int64),
+        none,
+        none,
+        np.ones(len(item), dtype=np.float32),
+    )
+    return LiveHistory(events, [], quantity.astype(np.float64)), ids.column("id").to_pylist()
 
 
 def _rows(
@@ -130,8 +182,8 @@ def _rows(
     with session.loaded(_recsql_asked=table):
         return session.arrow(
             "SELECT a.asked, p.item_id::VARCHAR AS item, coalesce(p.time, 0) AS time, "
-            "p.time IS NOT NULL AS dated, p.strength::FLOAT AS strength, p.basket_id, p.session_id "
-            f"FROM ({reader.sql}) AS p "
+            "p.time IS NOT NULL AS dated, p.strength::FLOAT AS strength, p.quantity, p.basket_id, "
+            f"p.session_id FROM ({reader.sql}) AS p "
             f"JOIN _recsql_asked AS a ON p.user_id = TRY_CAST(a.id AS {kind}) "
             "WHERE a.until IS NULL OR p.time IS NULL OR p.time <= a.until "
             "ORDER BY a.asked, 3, p.basket_id NULLS FIRST, p.session_id NULLS FIRST, p.item_id"

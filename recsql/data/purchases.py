@@ -19,7 +19,7 @@ class PurchaseReader:
     ----------
     sql : SELECT with user_id, item_id, basket_id, session_id, time (BIGINT: microseconds since
         1970, or the ordering integer; NULL without one), day (days since 1970; NULL without real
-        time), strength (DECIMAL: weight of the event) and row_hash (UBIGINT)
+        time), strength (DECIMAL: weight of the event), quantity (DOUBLE) and row_hash (UBIGINT)
     now : the present on the scale of ``time``; None without times
     today : the present as days since 1970; None without real time
     baskets : 'bound' (basket_id), 'windows' (time) or 'none'
@@ -142,7 +142,7 @@ def _purchase_sql(*, time: str, has_ts: bool, real: bool, weighted: bool, until:
         conditions.append(f"({time} IS NULL OR {time} <= {until})")
     return (
         f"SELECT i.user_id, i.item_id, i.basket_id, i.session_id, {moment} AS time, {day} AS day, "
-        f"{strength}::DECIMAL(18, 6) AS strength, hash(i.user_id, i.item_id, {moment}, "
-        f"i.basket_id, {strength}::DECIMAL(18, 6)) AS row_hash "
-        f"FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"
+        f"{strength}::DECIMAL(18, 6) AS strength, coalesce(i.quantity, 1) AS quantity, "
+        f"hash(i.user_id, i.item_id, {moment}, i.basket_id, {strength}::DECIMAL(18, 6)) "
+        f"AS row_hash FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"
     )

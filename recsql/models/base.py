@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
@@ -73,13 +74,32 @@ class Purchases:
             None if self.events is None else self.events.before(cut),
         )
 
-    def sample(self, most_entries: int, seed: int) -> Purchases:
-        """Give all purchases, or those of so many random buyers that they are about as many."""
-        entries = len(self.history.basket_item)
-        if entries <= most_entries:
-            return self
-        share = most_entries / entries
-        return self.of_buyers(np.random.default_rng(seed).random(self.history.n_buyers) < share)
+    @property
+    def size(self) -> int:
+        """Count the entries of baskets, or the events where these are more."""
+        events = 0 if self.events is None else len(self.events.item)
+        return max(len(self.history.basket_item), events)
+
+    def random_part(self, share: float, rng: np.random.Generator) -> tuple[Purchases, Array]:
+        """Give the purchases of a random share of the buyers, and who is who.
+
+        Returns
+        -------
+        purchases, and the place there of each customer of these events, int64[n_users]: -1 for
+        one who is not among them; empty without events
+        """
+        chosen = rng.random(self.history.n_buyers) < share
+        if self.events is None:
+            return self.of_buyers(chosen), np.empty(0, dtype=np.int64)
+        n_known = min(int(self.history.is_user.sum()), self.events.n_users)
+        users = np.concatenate(
+            [
+                chosen[self.history.is_user][:n_known],
+                rng.random(self.events.n_users - n_known) < share,
+            ]
+        )
+        place = np.where(users, np.cumsum(users) - 1, -1)
+        return self._of_buyers(chosen, self.events.of_users(np.flatnonzero(users))), place
 
     def only_events(self, events: Events) -> Purchases:
         """Give purchases of which nothing but some events is known."""
@@ -89,13 +109,33 @@ class Purchases:
         return Purchases(history, days, None, self.group_cap, events)
 
     def of_buyers(self, chosen: Array) -> Purchases:
-        """Give the purchases of some buyers; days are left as they are."""
+        """Give the purchases of some buyers, bool[n_buyers], without those of nobody."""
         events = self.events
         if events is not None:
             events = events.of_users(np.flatnonzero(chosen[self.history.is_user]))
-        return Purchases(
-            self.history.select(chosen), self.item_days, self.today, self.group_cap, events
-        )
+        return self._of_buyers(chosen, events)
+
+    def of_baskets(self, chosen: Array) -> Purchases:
+        """Give some baskets, bool[n_baskets], of which no events are known."""
+        return self._counted_again(self.history.of_baskets(chosen), None)
+
+    def _of_buyers(self, chosen: Array, events: Events | None) -> Purchases:
+        return self._counted_again(self.history.select(chosen), events)
+
+    def _counted_again(self, history: History, events: Events | None) -> Purchases:
+        """Give part of the purchases; an item is counted once a basket for the day of it."""
+        days = self.item_days
+        if self.today is not None:
+            day = np.repeat(
+                history.basket_time // MICROSECONDS_PER_DAY, np.diff(history.basket_ptr)
+            )
+            least = int(day.min(initial=0))
+            width = int(day.max(initial=0)) - least + 1
+            key, sold = np.unique(
+                history.basket_item * np.int64(width) + (day - least), return_counts=True
+            )
+            days = ItemDays((key // width).astype(np.int32), key % width + least, sold)
+        return Purchases(history, days, self.today, self.group_cap, events)
 
 
 @dataclass(frozen=True)
@@ -143,12 +183,15 @@ class Requests:
 
     def part(self, first: int, last: int) -> Requests:
         """Give the requests first <= n < last."""
-        chosen = slice(first, last)
+        return self.chosen(np.arange(first, min(last, len(self))))
+
+    def chosen(self, places: Array) -> Requests:
+        """Give the requests at some places."""
         return Requests(
-            self.item[chosen],
-            self.user[chosen],
-            None if self.events is None else self.events.of_users(np.arange(first, last)),
-            None if self.time is None else self.time[chosen],
+            self.item[places],
+            self.user[places],
+            None if self.events is None else self.events.of_users(places),
+            None if self.time is None else self.time[places],
             self.exclude_bought,
         )
 
@@ -169,8 +212,8 @@ class Recommended:
     support: Array
 
 
-class Recommender(ABC):
-    """A model: dataclass fields are its settings, ``fit`` learns, ``recommend`` answers.
+class Model(ABC):
+    """A model: dataclass fields are its settings, ``fit`` learns, arrays are all that is kept.
 
     Class attributes
     ----------------
@@ -179,13 +222,15 @@ class Recommender(ABC):
     baseline_for : tasks where it is only measured, as the trivial answer to beat
     needs_real_time : whether it needs dates or timestamps
     needs_events : whether it learns from, and answers by, the events of customers
+    effort : 0 one look at the counts, 1 counting, 2 linear algebra, 3 many rounds; less comes first
     """
 
     name: ClassVar[str]
-    tasks: ClassVar[tuple[str, ...]]
+    tasks: ClassVar[tuple[str, ...]] = ()
     baseline_for: ClassVar[tuple[str, ...]] = ()
     needs_real_time: ClassVar[bool] = False
     needs_events: ClassVar[bool] = False
+    effort: ClassVar[int] = 1
 
     def fit(self, purchases: Purchases) -> Self:
         """Learn from purchases.
@@ -209,32 +254,6 @@ class Recommender(ABC):
         self.n_items_ = purchases.n_items
         return self
 
-    def recommend(self, requests: Requests, k: int, candidates: Array | None = None) -> Recommended:
-        """Recommend ``k`` items for each request.
-
-        Parameters
-        ----------
-        requests : Requests
-        k : int                                 length of a list, >= 1
-        candidates : bool[n_items] or None      items that may be recommended; None: all
-
-        Ties go to the smaller item code; the item asked about is never in its own list.
-
-        Raises
-        ------
-        NotTrainedError
-            The model was not fitted.
-        ParameterError
-            k is below 1, or the model needs the purchases of customers and got none.
-        """
-        if not hasattr(self, "n_items_"):
-            raise NotTrainedError(f"{self.name} must be fitted first. Call fit(purchases).")
-        if k < 1:
-            raise ParameterError(f"k must be at least 1, got {k}.")
-        if self.needs_events and requests.events is None:
-            raise ParameterError(f"{self.name} must be asked for customers, got none.")
-        return self._recommend(requests, k, candidates)
-
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
         """Give the settings that compete where nobody asks for others."""
@@ -255,6 +274,10 @@ class Recommender(ABC):
         self.n_items_ = n_items
         return self
 
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "n_items_"):
+            raise NotTrainedError(f"{self.name} must be fitted first. Call fit(purchases).")
+
     def _check(self) -> None:  # noqa: B027 - a model without ranges need not write it
         """Raise ParameterError for a setting out of its range."""
 
@@ -262,12 +285,41 @@ class Recommender(ABC):
     def _fit(self, purchases: Purchases) -> None:
         """Learn; settings and purchases are checked."""
 
+    def _restore(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
+        """Take arrays back; models without arrays need not care."""
+
+
+class Recommender(Model):
+    """A model that answers with lists of items."""
+
+    def recommend(self, requests: Requests, k: int, candidates: Array | None = None) -> Recommended:
+        """Recommend ``k`` items for each request.
+
+        Parameters
+        ----------
+        requests : Requests
+        k : int                                 length of a list, >= 1
+        candidates : bool[n_items] or None      items that may be recommended; None: all
+
+        Ties go to the smaller item code; the item asked about is never in its own list.
+
+        Raises
+        ------
+        NotTrainedError
+            The model was not fitted.
+        ParameterError
+            k is below 1, or the model needs the purchases of customers and got none.
+        """
+        self._check_fitted()
+        if k < 1:
+            raise ParameterError(f"k must be at least 1, got {k}.")
+        if self.needs_events and requests.events is None:
+            raise ParameterError(f"{self.name} must be asked for customers, got none.")
+        return self._recommend(requests, k, candidates)
+
     @abstractmethod
     def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
         """Recommend; arguments are checked."""
-
-    def _restore(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
-        """Take arrays back; models without arrays need not care."""
 
 
 def first_of_order(

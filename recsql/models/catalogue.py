@@ -9,32 +9,32 @@ from functools import cache
 
 from recsql import models as room
 from recsql.errors import UnknownNameError, did_you_mean
-from recsql.models.base import Recommender
+from recsql.models.base import Model
 
 
 @cache
-def catalogue() -> dict[str, type[Recommender]]:
+def catalogue() -> dict[str, type[Model]]:
     """Give every model class by its name."""
-    found: dict[str, type[Recommender]] = {}
+    found: dict[str, type[Model]] = {}
     for module in pkgutil.iter_modules(room.__path__):
         loaded = importlib.import_module(f"{room.__name__}.{module.name}")
         for value in vars(loaded).values():
-            if inspect.isclass(value) and issubclass(value, Recommender) and "name" in vars(value):
+            if inspect.isclass(value) and issubclass(value, Model) and "name" in vars(value):
                 found[value.name] = value
     return dict(sorted(found.items()))
 
 
-def models_for(task: str) -> list[type[Recommender]]:
+def models_for(task: str) -> list[type[Model]]:
     """Give the models that can serve a task, in order of name."""
     return [model for model in catalogue().values() if task in model.tasks]
 
 
-def baselines_for(task: str) -> list[type[Recommender]]:
+def baselines_for(task: str) -> list[type[Model]]:
     """Give the models that are only measured for a task."""
     return [model for model in catalogue().values() if task in model.baseline_for]
 
 
-def model_named(name: str) -> type[Recommender]:
+def model_named(name: str) -> type[Model]:
     """Give a model by name; UnknownNameError offers the nearest ones."""
     known = catalogue()
     if name not in known:

@@ -38,6 +38,7 @@ class Ease(FoldInRecommender):
 
     name: ClassVar[str] = "ease"
     tasks: ClassVar[tuple[str, ...]] = ("for_you",)
+    effort: ClassVar[int] = 2
 
     ridge: float = 4.0
     ridge_power: float = 0.5

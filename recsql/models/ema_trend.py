@@ -25,6 +25,7 @@ class EmaTrend(Recommender):
 
     name: ClassVar[str] = "ema_trend"
     tasks: ClassVar[tuple[str, ...]] = ("trending",)
+    effort: ClassVar[int] = 0
     needs_real_time: ClassVar[bool] = True
 
     half_life_days: float = 7.0

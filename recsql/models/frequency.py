@@ -26,6 +26,7 @@ class Frequency(ScoringRecommender):
 
     name: ClassVar[str] = "frequency"
     tasks: ClassVar[tuple[str, ...]] = ("next", "for_you")
+    effort: ClassVar[int] = 0
 
     decay: float = 0.9
     global_weight: float = 0.01

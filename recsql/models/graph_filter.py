@@ -35,6 +35,7 @@ class GraphFilter(FoldInRecommender):
 
     name: ClassVar[str] = "graph_filter"
     tasks: ClassVar[tuple[str, ...]] = ("for_you",)
+    effort: ClassVar[int] = 2
 
     neighbours: int = 200
     customer_power: float = 0.35

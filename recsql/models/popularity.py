@@ -18,6 +18,7 @@ class Popularity(Recommender):
 
     name: ClassVar[str] = "popularity"
     tasks: ClassVar[tuple[str, ...]] = ("popular",)
+    effort: ClassVar[int] = 0
     baseline_for: ClassVar[tuple[str, ...]] = (
         "related",
         "bundle",
@@ -34,8 +35,10 @@ class Popularity(Recommender):
 
     def _fit(self, purchases: Purchases) -> None:
         days = purchases.item_days
-        if len(days.item) == 0 and purchases.events is not None:  # nothing has a date
-            item, sold = purchases.events.item, np.ones(len(purchases.events.item))
+        if len(days.item) == 0:  # nothing has a date
+            events = purchases.events
+            item = purchases.history.basket_item if events is None else events.item
+            sold = np.ones(len(item))
         else:
             counted = np.ones(len(days.day), dtype=bool)
             if self.days is not None and purchases.today is not None:

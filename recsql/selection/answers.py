@@ -14,8 +14,9 @@ from recsql.data.purchases import PurchaseReader
 from recsql.data.snapshot import NO_DAY, ItemDays, Snapshot
 from recsql.database import Session
 from recsql.kernels.importance import log_sum_importance
+from recsql.kernels.ranking import Neighbours
 from recsql.kernels.trend import softmax, trend
-from recsql.models.base import Purchases, Recommender
+from recsql.models.base import Model, Purchases, Recommender, Requests
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
 from recsql.settings import setting_int, setting_number, setting_text
@@ -79,7 +80,7 @@ def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
     return Purchases(snapshot.history, days, snapshot.reader.today, cap, snapshot.events)
 
 
-def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> Recommender:
+def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> Model:
     """Fit an incumbent on all purchases; one that counts pairs keeps them."""
     model = model_named(stored.algorithm)(**stored.params)
     if isinstance(model, CoPurchase):
@@ -93,11 +94,25 @@ def pair_bytes(session: Session) -> int:
 
 
 def neighbours_of(
-    session: Session, models: Mapping[str, CoPurchase], available: Array
+    session: Session, models: Mapping[str, Recommender], available: Array
 ) -> list[StoredNeighbours]:
     """Rank the neighbours of every item for each item-to-item task."""
     depth = setting_int(session, "stored_depth")
-    return [StoredNeighbours(task, model.rank(depth, available)) for task, model in models.items()]
+    return [
+        StoredNeighbours(
+            task,
+            model.rank(depth, available)
+            if isinstance(model, CoPurchase)
+            else _asked_for_all(model, depth, available),
+        )
+        for task, model in models.items()
+    ]
+
+
+def _asked_for_all(model: Recommender, depth: int, available: Array) -> Neighbours:
+    found = model.recommend(Requests.of_items(np.arange(len(available))), depth, available)
+    n_found = (found.item >= 0).sum(axis=1).astype(np.int32)
+    return Neighbours(found.item, found.score, found.support, n_found)
 
 
 def count_items(history: History, n_items: int) -> ItemCounts:

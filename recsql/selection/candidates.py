@@ -1,27 +1,23 @@
-"""The models that compete for a task, and how each fared."""
+"""The models that compete for a task."""
 
 from __future__ import annotations
 
-import copy
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from recsql.errors import ParameterError, RecsqlError
-from recsql.metrics.interval import bootstrap_interval
-from recsql.models.base import Purchases, Recommender
-from recsql.models.catalogue import baselines_for, models_for
+from recsql.errors import ParameterError
+from recsql.models.base import Model
+from recsql.models.catalogue import baselines_for, catalogue, models_for
 from recsql.models.copurchase import CoPurchase
 from recsql.models.popularity import Popularity
-from recsql.selection.evaluate import K, Metric, Split, answer, deciding_values, measure, split
-from recsql.selection.measure import Measured
-from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS
+from recsql.selection.evaluated import Metric
+from recsql.store.models import StoredModel
+from recsql.tasks import CUSTOMER_TASKS
 
 Array = np.ndarray[Any, np.dtype[Any]]
-DECIDING = "ndcg_validation"
 
 
 @dataclass
@@ -34,31 +30,47 @@ class Candidate:
     may_serve : can be promoted; of the baselines only those for customers, where nobody has asked
         for other models
     status : 'candidate', 'incumbent', 'failed' or 'skipped'; error says why
-    values : what decides, for each query of the validation part: float64[n_queries]
+    values : score of each query of the validation part: float64[n_queries]
     """
 
     task: str
-    model: Recommender
+    model: Model
     baseline: bool = False
     may_serve: bool = True
     status: str = "candidate"
     error: str | None = None
     metrics: list[Metric] = field(default_factory=list)
     values: Array | None = None
-    train_seconds: float | None = None
-    predict_microseconds: float | None = None
-    peak_bytes: int | None = None
 
     @property
-    def decides(self) -> float:
-        """Give the value that models are compared by; below any other without one."""
-        return next((m.value for m in self.metrics if m.name == DECIDING), float("-inf"))
+    def score(self) -> float:
+        """Give the mean score; below any other where nothing was measured."""
+        return float("-inf") if self.values is None else float(self.values.mean())
+
+    def cost(self, name: str) -> float | None:
+        """Give a cost by its name; None where it was not measured."""
+        return next((m.value for m in self.metrics if m.name == name), None)
+
+    def is_setting(self, stored: StoredModel | None) -> bool:
+        """Tell whether it is a stored model, with the same settings."""
+        return (
+            stored is not None
+            and self.model.name == stored.algorithm
+            and self.model.params() == stored.params
+        )
 
 
 def candidates_for(
-    task: str, names: Sequence[str] | None, *, real_time: bool, pair_bytes: int
+    task: str,
+    names: Sequence[str] | None,
+    incumbent: StoredModel | None,
+    *,
+    real_time: bool,
+    pair_bytes: int,
 ) -> list[Candidate]:
-    """Give every setting of every model of a task that competes, then the baselines.
+    """Give the baselines, then every setting of every model of a task, the cheapest models first.
+
+    The setting that serves now is among them, unless other models are asked for.
 
     Raises
     ------
@@ -69,96 +81,27 @@ def candidates_for(
     if not wanted:
         known = ", ".join(cls.name for cls in models_for(task))
         raise ParameterError(f"models for {task} must be among {known}, got {list(names or [])}.")
+    wanted.sort(key=lambda cls: cls.effort)  # stable: of equal effort in order of name
     found = [
         Candidate(task, model) for cls in wanted for model in cls.variants(real_time=real_time)
     ]
+    if names is None and not any(candidate.is_setting(incumbent) for candidate in found):
+        found += _serving_now(task, incumbent)
     for candidate in found:
         if isinstance(candidate.model, CoPurchase):
             candidate.model.keep_pair_bytes = pair_bytes
-    trivial: list[Recommender] = [cls() for cls in baselines_for(task)]
-    if task != "trending":
+    trivial: list[Model] = [cls() for cls in baselines_for(task)]
+    if task not in ("trending", "repeat"):
         trivial.append(Popularity(days=None))
     may_serve = task in CUSTOMER_TASKS and names is None
-    found += [Candidate(task, model, baseline=True, may_serve=may_serve) for model in trivial]
-    return found
+    return [Candidate(task, model, baseline=True, may_serve=may_serve) for model in trivial] + found
 
 
-def compete(
-    competing: Sequence[Candidate],
-    purchases: Purchases,
-    eligible: Array,
-    seed: int,
-    deadline: float | None = None,
-) -> list[Split]:
-    """Measure every candidate; gives the test splits.
-
-    The winner is chosen on a validation part, cut from the training part in the same way as the
-    test part from everything; the test part is measured once for each candidate and decides
-    nothing.
-    """
-    task = competing[0].task
-    test = split(task, purchases, seed)
-    validation = split(task, test[-1].train, seed) if test else []
-    for place, candidate in enumerate(competing):
-        if place > 0 and deadline is not None and time.perf_counter() > deadline:
-            candidate.status, candidate.error = "skipped", "budget_s was used up"
-            continue
-        try:
-            candidate.metrics = _measure(candidate, validation, eligible, seed, validation=True)
-            candidate.metrics += _measure(candidate, test, eligible, seed, validation=False)
-        except (RecsqlError, MemoryError) as error:
-            candidate.status, candidate.error = "failed", str(error) or type(error).__name__
-    return test
-
-
-def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
-    """Give the candidates that can be promoted, best first, of equals the first."""
-    able = [c for c in competing if c.status == "candidate" and c.may_serve]
-    return sorted(able, key=lambda c: -c.decides)
-
-
-def promote(order: Sequence[Candidate], purchases: Purchases) -> Recommender | None:
-    """Promote the first candidate that learns from all purchases, and give what it learned.
-
-    Those that cannot are failed; None when no candidate can.
-    """
-    for candidate in order:
-        model = copy.copy(candidate.model)
-        if candidate.task in (*NEIGHBOUR_TASKS, *CUSTOMER_TASKS):
-            try:
-                model.fit(purchases)
-            except (RecsqlError, MemoryError) as error:
-                candidate.status, candidate.error = "failed", str(error) or type(error).__name__
-                continue
-        candidate.status = "incumbent"
-        return model
-    return None
-
-
-def _measure(
-    candidate: Candidate,
-    parts: Sequence[Split],
-    eligible: Array,
-    seed: int,
-    *,
-    validation: bool,
-) -> list[Metric]:
-    if not parts:
+def _serving_now(task: str, incumbent: StoredModel | None) -> list[Candidate]:
+    """Give the setting that serves now, if this version still knows it and it is no baseline."""
+    cls = None if incumbent is None else catalogue().get(incumbent.algorithm)
+    if incumbent is None or cls is None or task not in cls.tasks:
         return []
-    found, seconds, queries = [], 0.0, 0
-    for part in parts:
-        with Measured() as cost:
-            candidate.model.fit(part.train)
-            answer(candidate.model, part, eligible, 1)  # ranks every item
-        started = time.perf_counter()
-        found.append(answer(candidate.model, part, eligible))
-        seconds += time.perf_counter() - started
-        queries += len(part.queries.requests)
-        candidate.train_seconds, candidate.peak_bytes = cost.seconds, cost.peak_bytes
-    candidate.predict_microseconds = seconds * 1e6 / queries
-    if not validation:
-        return measure(parts, found, eligible, seed)
-    candidate.values = deciding_values(parts, found)
-    low, high = bootstrap_interval(candidate.values, seed)
-    mean = float(candidate.values.mean())
-    return [Metric(DECIDING, K, mean, low, high, len(candidate.values))]
+    if set(cls().params()) != set(incumbent.params):
+        return []
+    return [Candidate(task, cls(**incumbent.params))]

@@ -6,16 +6,27 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from recsql.data.snapshot import Snapshot
 from recsql.database import Session
-from recsql.models.base import Purchases, Recommender
-from recsql.selection.answers import data_fingerprint
-from recsql.selection.candidates import Candidate, candidates_for, compete, promotable
+from recsql.models.base import Model, Purchases
+from recsql.selection.answers import data_fingerprint, pair_bytes
+from recsql.selection.candidates import Candidate, candidates_for
+from recsql.selection.compete import Arena, Clock, compete, promotable
 from recsql.selection.decide import Decision, decide
-from recsql.selection.evaluate import Split
+from recsql.selection.enough import why_skipped
+from recsql.selection.evaluated import TEST
+from recsql.selection.ranking import read_ranking
+from recsql.splits.split import Split
 from recsql.store.models import StoredModel, insert_model
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass
@@ -34,7 +45,7 @@ class Competition:
     candidates: list[Candidate]
     splits: list[Split]
     decision: Decision
-    learned: Recommender | None = None
+    learned: Model | None = None
     ids: list[str] = field(default_factory=list)
 
     @property
@@ -48,28 +59,47 @@ class Competition:
 
 
 def hold(
+    session: Session,
     task: str,
     models: Sequence[str] | None,
     purchases: Purchases,
-    snapshot: Snapshot,
+    available: Array,
+    *,
     seed: int,
-    deadline: float | None,
-    most_pair_bytes: int,
+    clock: Clock,
     incumbent: StoredModel | None,
+    protocol: str | None,
 ) -> Competition:
     """Measure the models that compete for a task, and decide between them."""
     competing = candidates_for(
-        task, models, real_time=purchases.today is not None, pair_bytes=most_pair_bytes
+        task,
+        models,
+        incumbent,
+        real_time=purchases.today is not None,
+        pair_bytes=pair_bytes(session),
     )
-    splits = compete(competing, purchases, snapshot.available, seed, deadline)
+    reason = why_skipped(task, purchases)
+    if reason is not None:
+        for candidate in competing:
+            candidate.status, candidate.error = "skipped", reason
+        return Competition(task, competing, [], Decision([], False, None, reason))
+    ranking = read_ranking(session, task)
+    arena = Arena.of(task, purchases, available, ranking, seed, protocol)
+    keep = next((c for c in competing if c.is_setting(incumbent)), None)
+    compete(competing, arena, keep, clock)
     decision = decide(promotable(competing), incumbent, seed)
-    return Competition(task, competing, splits, decision)
+    return Competition(task, competing, arena.test, decision)
 
 
 def write_competition(
-    session: Session, competition: Competition, snapshot: Snapshot, seed: int
+    session: Session, competition: Competition, snapshot: Snapshot, customers: Array, seed: int
 ) -> None:
-    """Write the rows of models, metrics, selections and splits; in the caller's transaction."""
+    """Write the rows of models, metrics, selections and splits; in the caller's transaction.
+
+    Parameters
+    ----------
+    customers : int64[n]    place in the snapshot of each customer whose purchases were split
+    """
     previous = session.value(
         "SELECT s.model_id FROM recsql.selections AS s WHERE s.task = ? "
         "ORDER BY s.selected_at DESC, s.model_id DESC LIMIT 1",
@@ -78,40 +108,85 @@ def write_competition(
     data = _data_columns(session, snapshot)
     for model_id, candidate in zip(competition.ids, competition.candidates, strict=True):
         insert_model(session, _model_row(model_id, candidate, seed) | data)
-        for metric in candidate.metrics:
-            session.execute(
-                "INSERT INTO recsql.metrics VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    model_id,
-                    metric.name,
-                    metric.k,
-                    metric.value,
-                    metric.low,
-                    metric.high,
-                    metric.n_queries,
-                ],
-            )
+    with session.loaded(_recsql_rows=_metric_table(competition)):
+        session.execute("INSERT INTO recsql.metrics BY NAME SELECT * FROM _recsql_rows")
     _write_selection(session, competition, previous)
-    session.execute("DELETE FROM recsql.splits AS s WHERE s.task = ?", [competition.task])
-    for part in competition.splits:
+    for protocol in {part.protocol for part in competition.splits}:
         session.execute(
-            "INSERT INTO recsql.splits VALUES (?, ?, 'test', ?, ?, ?, ?)",
-            [
-                competition.task,
-                part.protocol,
-                part.cut,
-                part.train.history.n_baskets,
-                len(part.queries.requests),
-                seed,
-            ],
+            "DELETE FROM recsql.splits AS s WHERE s.task = ? AND s.protocol = ?",
+            [competition.task, protocol],
         )
+    for place, part in enumerate(competition.splits):
+        rows = _split_table(competition.task, place, part, snapshot, customers, seed)
+        with session.loaded(_recsql_rows=rows):
+            session.execute("INSERT INTO recsql.splits BY NAME SELECT * FROM _recsql_rows")
+
+
+def _metric_table(competition: Competition) -> pa.Table:
+    import pyarrow as pa
+
+    rows = [
+        (model_id, m.name, m.part, m.k, m.value, m.low, m.high, m.n_queries, m.place)
+        for model_id, candidate in zip(competition.ids, competition.candidates, strict=True)
+        for m in candidate.metrics
+    ]
+    types = {
+        "model_id": pa.string(),
+        "metric": pa.string(),
+        "part": pa.string(),
+        "k": pa.int32(),
+        "value": pa.float64(),
+        "ci_low": pa.float64(),
+        "ci_high": pa.float64(),
+        "n_queries": pa.int64(),
+        "place": pa.float64(),
+    }
+    columns = zip(*rows, strict=True) if rows else ((),) * len(types)
+    return pa.table(
+        {
+            name: pa.array(list(column), kind)
+            for (name, kind), column in zip(types.items(), columns, strict=True)
+        }
+    )
+
+
+def _split_table(
+    task: str, place: int, part: Split, snapshot: Snapshot, customers: Array, seed: int
+) -> pa.Table:
+    """Give the rows of recsql.splits of one part: what is asked about, and what is hidden."""
+    import pyarrow as pa
+
+    query, item, asked, owner = part.queries.rows()
+    known = (owner >= 0) & (owner < len(customers))
+    user = np.where(known, customers[np.where(known, owner, 0)] if len(customers) else 0, 0)
+    users = snapshot.buyers.column("user_id").cast(pa.string()).combine_chunks()
+    cut = part.cut
+    if cut is not None and snapshot.reader.real_time:
+        cut_at: str | None = str(np.datetime64(cut, "us")).replace("T", " ")
+    else:
+        cut_at = None if cut is None else str(cut)
+    n = len(query)
+    return pa.table(
+        {
+            "task": pa.repeat(task, n),
+            "protocol": pa.repeat(part.protocol, n),
+            "part": pa.repeat(TEST, n),
+            "split": pa.repeat(pa.scalar(place, pa.int32()), n),
+            "query": pa.array(query, pa.int64()),
+            "user_id": users.take(pa.array(user, mask=~known)),
+            "item_id": snapshot.item_ids.cast(pa.string()).take(pa.array(item)),
+            "role": pa.array(np.where(asked, "asked", "hidden")),
+            "cut_at": pa.repeat(pa.scalar(cut_at, pa.string()), n),
+            "seed": pa.repeat(pa.scalar(seed, pa.int64()), n),
+        }
+    )
 
 
 def _write_selection(session: Session, competition: Competition, previous: str | None) -> None:
     winner, decision = competition.winner, competition.decision
     if winner is None:
         return
-    value = competition.candidates[competition.ids.index(winner.model_id)].decides
+    value = competition.candidates[competition.ids.index(winner.model_id)].score
     session.execute(
         "INSERT INTO recsql.selections VALUES (?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP)",
         [
@@ -135,10 +210,15 @@ def _model_row(model_id: str, candidate: Candidate, seed: int) -> dict[str, Any]
         "seed": seed,
         "status": candidate.status,
         "error": candidate.error,
-        "train_seconds": candidate.train_seconds,
-        "predict_microseconds": candidate.predict_microseconds,
-        "peak_memory_bytes": candidate.peak_bytes,
+        "train_seconds": candidate.cost("train_seconds"),
+        "predict_microseconds": candidate.cost("predict_microseconds"),
+        "peak_memory_bytes": _whole(candidate.cost("peak_memory_bytes")),
+        "size_bytes": _whole(candidate.cost("size_bytes")),
     }
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _data_columns(session: Session, snapshot: Snapshot) -> dict[str, Any]:

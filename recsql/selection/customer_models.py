@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsql.database import Session
-from recsql.models.base import Recommender
+from recsql.models.base import Model
 from recsql.models.catalogue import model_named
 from recsql.store.artifacts import (
     artifact_versions,
@@ -29,7 +29,7 @@ ITEMS = "items"
 def write_model(
     session: Session,
     stored: StoredModel,
-    model: Recommender,
+    model: Model,
     item_ids: pa.Array,
     *,
     exclude_bought: bool,
@@ -48,7 +48,7 @@ def write_model(
     )
 
 
-def read_model(session: Session, stored: StoredModel) -> tuple[Recommender, Sequence[str], bool]:
+def read_model(session: Session, stored: StoredModel) -> tuple[Model, Sequence[str], bool]:
     """Give a stored model, the id of each item code as text, and whether bought items are left out.
 
     Raises

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsql.metrics.interval import bootstrap_interval
-from recsql.selection.candidates import DECIDING, Candidate
+from recsql.selection.candidates import Candidate
 from recsql.store.models import StoredModel
 
 DOUBT = 0.05
@@ -64,7 +64,7 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     low, high = bootstrap_interval(difference, seed, level=level, resamples=RESAMPLES)
     margin = float(difference.mean())
     words = (
-        f"{DECIDING} {best.decides:.4f} against {rival.decides:.4f} of "
+        f"score {best.score:.4f} against {rival.score:.4f} of "
         f"{'the incumbent' if rival is serving else 'the second'} {rival.model.name}, "
         f"difference {low:+.4f} to {high:+.4f} ({len(able)} settings)"
     )
@@ -85,17 +85,11 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
 
 
 def _serving(able: Sequence[Candidate], incumbent: StoredModel | None) -> Candidate | None:
-    if incumbent is None:
-        return None
-    for candidate in able:
-        same = candidate.model.name == incumbent.algorithm
-        if same and candidate.model.params() == incumbent.params:
-            return candidate
-    return None
+    return next((candidate for candidate in able if candidate.is_setting(incumbent)), None)
 
 
 def _is_much_cheaper(one: Candidate, other: Candidate) -> bool:
-    cost, than = one.train_seconds or 0.0, other.train_seconds or 0.0
+    cost, than = one.cost("train_seconds") or 0.0, other.cost("train_seconds") or 0.0
     return than > CHEAP_SECONDS and cost * MUCH_CHEAPER < than
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
 from recsql.errors import RecsqlError
-from recsql.models.base import Purchases, Recommender
+from recsql.models.base import Model, Purchases, Recommender
 from recsql.models.copurchase import CoPurchase
 from recsql.selection.answers import (
     count_items,
@@ -20,10 +22,17 @@ from recsql.selection.answers import (
 )
 from recsql.selection.competition import Competition, write_competition
 from recsql.selection.customer_models import write_model
-from recsql.selection.evaluate import leaves_out_bought
+from recsql.selection.drift import write_baseline
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
-from recsql.store.models import StoredModel, incumbents, insert_run, retire
+from recsql.splits.customers import leaves_out_bought
+from recsql.store.models import (
+    StoredModel,
+    drop_old_artifacts,
+    incumbents,
+    insert_run,
+    retire,
+)
 from recsql.store.stored import (
     DAYS,
     buyer_table,
@@ -31,16 +40,18 @@ from recsql.store.stored import (
     replace_table_by_query,
     write_top_items,
 )
-from recsql.tasks import CUSTOMER_TASKS, NEIGHBOUR_TASKS
+from recsql.tasks import LIVE_TASKS, NEIGHBOUR_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
     """Count everything again with the incumbents there are."""
     started = time.perf_counter()
-    with_events = any(stored.task in CUSTOMER_TASKS for stored in incumbents(session))
+    with_events = any(stored.task in LIVE_TASKS for stored in incumbents(session))
     snapshot = read_snapshot(session, with_events=with_events)
     purchases = make_purchases(session, snapshot)
     write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
@@ -56,16 +67,25 @@ def write_rebuilt(
     finish: Callable[[Session], None],
     *,
     reason: str = "asked",
+    customers: Array | None = None,
 ) -> None:
-    """Fit the incumbents on everything and write all stored answers in one transaction."""
+    """Fit the incumbents on everything and write all stored answers in one transaction.
+
+    ``customers`` are the places of those whose purchases were split for the competitions.
+    """
     winners = {c.task: c.winner for c in competitions if c.winner is not None}
     serving = {stored.task: stored for stored in incumbents(session)} | winners
     learned = {c.task: c.learned for c in competitions if c.learned is not None}
-    asked = NEIGHBOUR_TASKS if competitions else (*NEIGHBOUR_TASKS, *CUSTOMER_TASKS)
+    asked = NEIGHBOUR_TASKS if competitions else (*NEIGHBOUR_TASKS, *LIVE_TASKS)
     others = {task: serving[task] for task in asked if task in serving and task not in learned}
     not_learned = _learn(session, others, purchases, learned)
     fitted = {name: model for name, model in learned.items() if isinstance(model, CoPurchase)}
-    lists = neighbours_of(session, fitted, snapshot.available)
+    of_items = {
+        name: model
+        for name, model in learned.items()
+        if name in NEIGHBOUR_TASKS and isinstance(model, Recommender)
+    }
+    lists = neighbours_of(session, of_items, snapshot.available)
     counts = count_items(snapshot.history, snapshot.n_items)
     kept = setting_int(session, "generations_kept")
     buyers = buyer_table(snapshot.history, snapshot.buyers, None)
@@ -73,11 +93,16 @@ def write_rebuilt(
         _write_purchases(session, buyers)
         write_scores(session, snapshot, counts)
         write_top_items(session, snapshot.item_ids, lists)
+        if competitions:
+            write_baseline(session)
         for competition in competitions:
-            if competition.winner is not None:
-                retire(session, competition.task, kept)
-            write_competition(session, competition, snapshot, seed)
-        for task in [name for name in learned if name in CUSTOMER_TASKS]:
+            has_winner = competition.winner is not None
+            retire(session, competition.task, with_incumbent=has_winner)
+            if has_winner:
+                drop_old_artifacts(session, competition.task, kept)
+            assert customers is not None
+            write_competition(session, competition, snapshot, customers, seed)
+        for task in [name for name in learned if name in LIVE_TASKS]:
             leaves_out = leaves_out_bought(task, purchases)
             stored, model = serving[task], learned[task]
             write_model(session, stored, model, snapshot.item_ids, exclude_bought=leaves_out)
@@ -92,6 +117,7 @@ def write_rebuilt(
                 "buyers": len(buyers),
                 "items": snapshot.n_items,
                 "not_learned": not_learned,
+                "learned_until": snapshot.reader.now,
             },
         )
         finish(session)
@@ -103,7 +129,7 @@ def _learn(
     session: Session,
     serving: Mapping[str, StoredModel],
     purchases: Purchases,
-    learned: dict[str, Recommender],
+    learned: dict[str, Model],
 ) -> dict[str, str]:
     """Fit incumbents into ``learned``; gives why one for customers cannot learn, by task."""
     not_learned = {}
@@ -111,7 +137,7 @@ def _learn(
         try:
             learned[task] = fit_incumbent(session, stored, purchases)
         except RecsqlError as error:
-            if task not in CUSTOMER_TASKS:
+            if task not in LIVE_TASKS:
                 raise
             not_learned[task] = str(error)  # what it learned before still answers
     return not_learned

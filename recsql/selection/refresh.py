@@ -41,7 +41,7 @@ from recsql.selection.rebuild import rebuild
 from recsql.settings import setting_int
 from recsql.store.models import StoredModel, incumbents, insert_run
 from recsql.store.stored import buyer_table, read_buyers, replace_table_by_query, write_top_items
-from recsql.tasks import CUSTOMER_TASKS
+from recsql.tasks import LIVE_TASKS, NEIGHBOUR_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -149,8 +149,10 @@ def _why_rebuild(session: Session, serving: dict[str, StoredModel]) -> str | Non
     if stored != state_definition(session, purchase_reader(session)):
         return "the binding, the event weights, a setting or the version of DuckDB changed"
     for task, model in serving.items():
-        if not issubclass(model_named(model.algorithm), CoPurchase):
+        if task not in NEIGHBOUR_TASKS:
             continue
+        if not issubclass(model_named(model.algorithm), CoPurchase):
+            return f"{task} is answered by {model.algorithm}, which is learned from everything"
         if not are_kept(session, model):
             return f"the pairs of {task} were too many to keep (setting max_pair_megabytes)"
     return None
@@ -355,5 +357,5 @@ def _update_models(session: Session, change: _Change) -> None:
         "UPDATE recsql.models AS m SET data_fingerprint = ?, n_interactions = ?, n_users = "
         "(SELECT count(*) FROM recsql.user_scores), n_items = (SELECT count(*) FROM "
         "recsql.item_scores) WHERE m.status = 'incumbent' AND NOT list_contains(?, m.task)",
-        [data_fingerprint(session), int(change.item_days.transactions.sum()), CUSTOMER_TASKS],
+        [data_fingerprint(session), int(change.item_days.transactions.sum()), LIVE_TASKS],
     )

@@ -4,70 +4,79 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
 
 from recsql.data.snapshot import read_snapshot
 from recsql.database import Session
 from recsql.errors import StateError
+from recsql.models.base import Purchases
 from recsql.models.catalogue import model_named
-from recsql.selection.answers import make_purchases, pair_bytes
-from recsql.selection.candidates import promote
+from recsql.selection.answers import make_purchases
+from recsql.selection.compete import Clock, promote
 from recsql.selection.competition import hold
 from recsql.selection.rebuild import write_rebuilt
 from recsql.store.models import incumbents, next_run_number
-from recsql.tasks import CUSTOMER_TASKS, TASKS
+from recsql.tasks import LIVE_TASKS, TASKS
 
+Array = np.ndarray[Any, np.dtype[Any]]
 MOST_EVALUATION_ENTRIES = 5_000_000
 
 
 def train(
     session: Session,
     *,
-    task: str | None,
-    models: Sequence[str] | None,
-    budget_s: float | None,
-    seed: int,
-    each: Callable[[Sequence[str]], Iterator[str]],
+    tasks: Sequence[str] | None = None,
+    models: Sequence[str] | None = None,
+    budget_s: float | None = None,
+    seed: int = 0,
+    protocol: str | None = None,
+    each: Callable[[Sequence[str]], Iterator[str]] = iter,
     finish: Callable[[Session], None],
+    reason: str = "asked",
 ) -> list[str]:
-    """Train the models of one task or of all; gives the ids of the models of this run.
+    """Train the models of some tasks; gives the ids of the models of this run.
 
-    Models are compared on at most about 5 million purchases, those of random buyers; the winners
-    learn from all. Tasks that are not trained now but have an incumbent are counted again with it,
-    so that all stored answers are of the same moment.
+    Models are compared on at most about 5 million purchases, those of random buyers, each task in
+    an equal share of the time that is left; the winners learn from all. Tasks that are not trained
+    now but have an incumbent are counted again with it, so that all stored answers are of the same
+    moment.
 
     Parameters
     ----------
+    tasks : None: all of them, or those that ``models`` can serve
     budget_s : seconds after which no further candidate is begun; at least one a task is trained
+    protocol : 'time' or 'paper'; None: time where there is one
     each : wraps the tasks, for a progress bar
     finish : called inside the writing transaction (what depends on the stored answers follows)
     """
     started = time.perf_counter()
-    tasks = list(TASKS if task is None else [task])
-    if models is not None and task is None:
-        tasks = [t for t in TASKS if any(_serves(t, name) for name in models)]
-    snapshot = read_snapshot(session, with_events=any(t in CUSTOMER_TASKS for t in tasks))
+    if tasks is None:
+        tasks = [t for t in TASKS if models is None or any(_serves(t, name) for name in models)]
+    snapshot = read_snapshot(session, with_events=any(t in LIVE_TASKS for t in tasks))
     if snapshot.n_items == 0:
         raise StateError(
             "The interactions must hold at least one purchase, got none. "
             "CALL recsql.validate() says which rows are left out and why."
         )
     purchases = make_purchases(session, snapshot)
-    sampled = purchases.sample(MOST_EVALUATION_ENTRIES, seed)
-    most_pair_bytes = pair_bytes(session)
+    sampled, customers = _evaluated_on(purchases, seed)
     deadline = None if budget_s is None else started + budget_s
     serving = {stored.task: stored for stored in incumbents(session)}
     competitions = [
         hold(
+            session,
             wanted,
             models,
             sampled,
-            snapshot,
-            seed,
-            deadline,
-            most_pair_bytes,
-            serving.get(wanted),
+            snapshot.available,
+            seed=seed,
+            clock=_share_of_time(deadline, len(tasks) - place),
+            incumbent=serving.get(wanted),
+            protocol=protocol,
         )
-        for wanted in each(tasks)
+        for place, wanted in enumerate(each(tasks))
     ]
     run = next_run_number(session)
     for competition in competitions:
@@ -76,8 +85,34 @@ def train(
             f"{competition.task}/{c.model.name}/{run}.{n}"
             for n, c in enumerate(competition.candidates, start=1)
         ]
-    write_rebuilt(session, snapshot, purchases, competitions, seed, started, finish)
+    write_rebuilt(
+        session,
+        snapshot,
+        purchases,
+        competitions,
+        seed,
+        started,
+        finish,
+        reason=reason,
+        customers=customers,
+    )
     return [model_id for competition in competitions for model_id in competition.ids]
+
+
+def _evaluated_on(purchases: Purchases, seed: int) -> tuple[Purchases, Array]:
+    """Give the purchases that models are compared on, and whose they are: places of customers."""
+    share = MOST_EVALUATION_ENTRIES / max(purchases.size, 1)
+    if share >= 1:
+        return purchases, np.arange(int(purchases.history.is_user.sum()))
+    chosen, place = purchases.random_part(share, np.random.default_rng(seed))
+    return chosen, np.flatnonzero(place >= 0)
+
+
+def _share_of_time(deadline: float | None, tasks_left: int) -> Clock:
+    if deadline is None:
+        return Clock(None)
+    now = time.perf_counter()
+    return Clock(now + max(deadline - now, 0.0) / tasks_left)
 
 
 def _serves(task: str, name: str) -> bool:

@@ -6,8 +6,6 @@ was sold most by the last training or refresh (``model`` is then ``popularity``)
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,26 +15,13 @@ import numpy as np
 from recsql.data.live import LiveHistory, given_sessions, read_live
 from recsql.data.purchases import purchase_reader
 from recsql.database import Session
-from recsql.errors import NotTrainedError, ParameterError
+from recsql.errors import ParameterError
 from recsql.models.base import Recommender, Requests
-from recsql.selection.customer_models import read_model
-from recsql.store.artifacts import artifact_versions
-from recsql.store.models import StoredModel, incumbents
+from recsql.serving.residents import Resident, gone_items, resident_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Row = dict[str, Any]
-MOST_RESIDENT = 8
 FALLBACK = "popularity"
-
-
-@dataclass(frozen=True)
-class Resident:
-    """A model in memory, its item ids as text by code and back, and what it leaves out."""
-
-    model: Recommender
-    ids: Sequence[str]
-    code_of: dict[str, int]
-    exclude_bought: bool
 
 
 @dataclass(frozen=True)
@@ -51,10 +36,6 @@ class Asked:
     until: int | None = None
     exclude_bought: bool | None = None
     items: Sequence[str | None] | None = None
-
-
-_RESIDENT: OrderedDict[tuple[str, ...], Resident] = OrderedDict()
-_LOCK = threading.Lock()
 
 
 def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row]]:
@@ -75,7 +56,7 @@ def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row
     if not asked:
         return []
     with session.transaction():
-        resident = _resident(session, task)
+        resident = resident_of(session, task)
         if asked[0].items is None:
             history = read_live(
                 session,
@@ -88,7 +69,7 @@ def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row
         else:
             sessions = [one.items or [] for one in asked]
             history = given_sessions(sessions, resident.code_of, len(resident.ids))
-        gone = _gone(session)
+        gone = gone_items(session)
         rows = _recommended(resident, history, asked, gone)
         _fill_up(session, rows, asked, history, resident, gone)
     return rows
@@ -98,6 +79,8 @@ def _recommended(
     resident: Resident, history: LiveHistory, asked: Sequence[Asked], gone: frozenset[str]
 ) -> list[list[Row]]:
     """Ask the model, once for those who want their own items and once for those who do not."""
+    model = resident.model
+    assert isinstance(model, Recommender)  # tasks of lists have no others
     rows: list[list[Row]] = [[] for _ in asked]
     eligible = np.ones(len(resident.ids), dtype=bool)
     eligible[[resident.code_of[item] for item in gone if item in resident.code_of]] = False
@@ -110,11 +93,11 @@ def _recommended(
             np.full(len(chosen), -1), history.events.of_users(np.array(chosen)), exclude_bought=flag
         )
         most = max(asked[place].k or 1 for place in chosen)
-        found = resident.model.recommend(requests, min(most, max(len(resident.ids), 1)), eligible)
+        found = model.recommend(requests, min(most, max(len(resident.ids), 1)), eligible)
         for place, codes, scores in zip(chosen, found.item, found.score, strict=True):
             wanted = codes[: asked[place].k]
             rows[place] = [
-                _row(rank, resident.ids[code], float(score), resident.model.name)
+                _row(rank, resident.ids[code], float(score), model.name)
                 for rank, (code, score) in enumerate(zip(wanted, scores, strict=False), start=1)
                 if code >= 0
             ]
@@ -157,40 +140,3 @@ def _row(rank: int, item: str, score: float, model: str) -> Row:
 
 def _leaves_out(one: Asked, resident: Resident) -> bool:
     return resident.exclude_bought if one.exclude_bought is None else one.exclude_bought
-
-
-def _gone(session: Session) -> frozenset[str]:
-    """Give the items that may not be recommended, as the bound items say at the call."""
-    found = session.rows(
-        "SELECT v.item_id::VARCHAR FROM recsql.items AS v WHERE v.item_id IS NOT NULL GROUP BY 1 "
-        "HAVING NOT bool_or(coalesce(v.available, true))"
-    )
-    return frozenset(item for (item,) in found)
-
-
-def _resident(session: Session, task: str) -> Resident:
-    """Give the incumbent of a task from memory, or read it; by what it is, not by its id."""
-    stored = _incumbent(session, task)
-    versions = artifact_versions(session, stored.model_id)
-    key = (stored.algorithm, repr(stored.params), *(sha256 for _, sha256, _ in versions))
-    with _LOCK:
-        if key in _RESIDENT:
-            _RESIDENT.move_to_end(key)
-            return _RESIDENT[key]
-    model, ids, exclude_bought = read_model(session, stored)
-    code_of = {text: code for code, text in enumerate(ids)}
-    resident = Resident(model, ids, code_of, exclude_bought)
-    with _LOCK:
-        _RESIDENT[key] = resident
-        while len(_RESIDENT) > MOST_RESIDENT:
-            _RESIDENT.popitem(last=False)
-    return resident
-
-
-def _incumbent(session: Session, task: str) -> StoredModel:
-    for stored in incumbents(session):
-        if stored.task == task:
-            return stored
-    raise NotTrainedError(
-        f"The task {task} must be trained first. CALL recsql.train(task := '{task}')."
-    )

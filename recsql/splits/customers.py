@@ -1,35 +1,103 @@
-"""Test queries of customers: what they bought is shown up to a point, what came then is hidden."""
+"""Splits of ``next`` and ``for_you``: a customer's past is shown, what came then is hidden."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events, pointers
-from recsql.models.base import Requests
-from recsql.splits.queries import MOST_QUERIES, Queries
+from recsql.models.base import Purchases, Requests
+from recsql.splits.split import Queries, Split, taken
+from recsql.splits.time import SHARE_AFTER, cut_time
 
 Array = np.ndarray[Any, np.dtype[Any]]
 SHARE_HIDDEN = 0.2
+SHARE_TEST = 0.3
 REBUYS = 0.1
 
 
-def hidden_after(events: Events, cut: int) -> Array:
-    """Hide the events at or after ``cut``: bool[n_events] (protocol ``time``)."""
-    hidden: Array = events.time >= cut
-    return hidden
+def by_time(task: str, purchases: Purchases, seed: int) -> list[Split]:
+    """Hide the newest fifth of the events.
+
+    ``next``: the items of a customer's first basket in it must be found. ``for_you``: all items
+    that a customer buys in it for the first time.
+    """
+    events = purchases.events
+    if events is None:
+        return []
+    cut = cut_time(events.time, SHARE_AFTER)
+    if cut is None:
+        return []
+    train = purchases.before(cut, None if purchases.today is None else cut // MICROSECONDS_PER_DAY)
+    queries = _ask(task, train, events, events.time >= cut, seed)
+    return [Split("time", cut, train, queries)] if len(queries) else []
+
+
+def by_customers(task: str, purchases: Purchases, seed: int) -> list[Split]:
+    """Hide the last basket of 30% of the customers, or the last fifth of everyone's events.
+
+    ``next``: of the customers with two baskets or more, 30% are asked about and not learned from;
+    their last basket, the most recent purchase, must be found. ``for_you``: the last 20% of each
+    customer's events, at least one, are hidden.
+
+    Source: unified recommendation framework for a CRM, section 2.3 (sequence).
+    """
+    events = purchases.events
+    if events is None:
+        return []
+    if task == "next":
+        hidden = hidden_last_basket(events)
+        several = np.bincount(events.user[hidden], minlength=events.n_users) > 0
+        chosen = several & (np.random.default_rng(seed).random(events.n_users) < SHARE_TEST)
+        train = purchases.only_events(events.of_users(np.flatnonzero(~chosen)))
+        queries = _ask(task, train, events, hidden & chosen[events.user], seed, chosen)
+        nobody = np.full(len(queries), -1, dtype=np.int32)
+        queries = replace(queries, requests=replace(queries.requests, user=nobody))
+    else:
+        hidden = hidden_last_share(events)
+        train = purchases.only_events(events.select(~hidden))
+        queries = _ask(task, train, events, hidden, seed)
+    return [Split("paper", None, train, queries)] if len(queries) else []
+
+
+def leaves_out_bought(task: str, purchases: Purchases) -> bool:
+    """Tell whether a task leaves out what the customer has bought, where a call does not say."""
+    assert purchases.events is not None  # tasks of customers have them
+    if task == "repeat":
+        return False
+    return task == "for_you" or not customers_rebuy(purchases.events)
+
+
+def _ask(
+    task: str,
+    train: Purchases,
+    events: Events,
+    hidden: Array,
+    seed: int,
+    of: Array | None = None,
+) -> Queries:
+    return ask_customers(
+        events,
+        hidden,
+        seed,
+        next_basket=task == "next",
+        exclude_bought=leaves_out_bought(task, train),
+        of=of,
+    )
 
 
 def hidden_last_basket(events: Events) -> Array:
-    """Hide the last basket of customers with two or more (protocol ``last``)."""
+    """Hide the last basket of customers with two or more: bool[n_events]."""
     last = _last_basket(events)
     hidden: Array = (events.basket == last[events.user]) & (last[events.user] > 0)
     return hidden
 
 
 def hidden_last_share(events: Events) -> Array:
-    """Hide the last 20% of a customer's events, at least one of two or more (protocol ``last``)."""
+    """Hide the last 20% of a customer's events, at least one of two or more: bool[n_events]."""
     size = np.diff(events.user_ptr)
     n_hidden = np.where(size > 1, np.maximum(1, (size * SHARE_HIDDEN).astype(np.int64)), 0)
     place = np.arange(len(events.item)) - events.user_ptr[:-1][events.user]
@@ -38,7 +106,13 @@ def hidden_last_share(events: Events) -> Array:
 
 
 def ask_customers(
-    events: Events, hidden: Array, seed: int, *, next_basket: bool, exclude_bought: bool
+    events: Events,
+    hidden: Array,
+    seed: int,
+    *,
+    next_basket: bool,
+    exclude_bought: bool,
+    of: Array | None = None,
 ) -> Queries:
     """Ask for every customer who has events on both sides, at most 5,000 of them.
 
@@ -47,6 +121,7 @@ def ask_customers(
     hidden : bool[n_events]    the events not shown: the newest of each customer
     next_basket : bool         only the items of the first hidden basket must be found; else of all
     exclude_bought : bool      what the customer had bought need not, and must not, be found
+    of : bool[n_users]         customers who may be asked for; all without it
     """
     shown, later = events.select(~hidden), events.select(hidden)
     if next_basket:
@@ -60,11 +135,10 @@ def ask_customers(
         width = max(events.n_items, 1)
         fresh = ~np.isin(owner * width + item, known_owner * width + known_item)
         owner, item = owner[fresh], item[fresh]
-    askable = (np.diff(shown.user_ptr) > 0) & (np.bincount(owner, minlength=events.n_users) > 0)
-    users = np.flatnonzero(askable)
-    if len(users) > MOST_QUERIES:
-        rng = np.random.default_rng(seed)
-        users = np.sort(rng.choice(users, MOST_QUERIES, replace=False))
+    askable = np.diff(shown.user_ptr) > 0
+    if of is not None:
+        askable &= of
+    users = taken(np.bincount(owner, minlength=events.n_users) * askable, seed)
     kept = np.isin(owner, users)
     owner, item = owner[kept], item[kept]
     sizes = np.bincount(owner, minlength=events.n_users)[users]
@@ -72,7 +146,7 @@ def ask_customers(
     requests = Requests.of_customers(
         users, shown.of_users(users), time=moment, exclude_bought=exclude_bought
     )
-    return Queries(requests, pointers(sizes), item)
+    return Queries(requests, pointers(sizes), item, users)
 
 
 def customers_rebuy(events: Events) -> bool:

@@ -1,4 +1,4 @@
-"""The protocol ``time``: a global cut; models see what came before, queries come after."""
+"""A global cut in time: models see what came before, queries come after."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+SHARE_AFTER = 0.2
 
 
 def cut_time(times: Array, share_after: float) -> int | None:

@@ -7,6 +7,8 @@ from recsql.data.bind import id_types, unbound_view
 from recsql.database import Session, body, fill, sql_names, sql_text
 from recsql.errors import StateError
 from recsql.settings import SETTINGS
+from recsql.store.weights import write_preset
+from recsql.tasks import TASKS
 from recsql.version import __version__
 
 SCHEMA_VERSION = 1
@@ -44,6 +46,8 @@ def prepare(session: Session, prefix: str | None) -> None:
             "INSERT INTO recsql.settings VALUES (?, ?, ?)",
             [setting.name, setting.value, setting.meaning],
         )
+    for task in TASKS:
+        write_preset(session, "quality", task)
     for source in VIEWS:
         session.execute(f"CREATE OR REPLACE VIEW recsql.{source} AS {unbound_view(source)}")
     create_stored(session, UNBOUND_TYPES)
@@ -138,10 +142,7 @@ def create_stored(session: Session, types: dict[str, str]) -> None:
 def reset_stored(session: Session) -> None:
     """Empty the stored answers and retire every model, after another table was bound."""
     create_stored(session, id_types(session))
-    session.execute(
-        "UPDATE recsql.models AS m SET status = 'retired' "
-        "WHERE m.status IN ('incumbent', 'candidate')"
-    )
+    session.execute("UPDATE recsql.models AS m SET status = 'retired'")
     session.execute("DELETE FROM recsql.artifacts")
 
 

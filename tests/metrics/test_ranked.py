@@ -23,7 +23,7 @@ from recsql.metrics.ranked import (
     recall,
 )
 from recsql.models.base import Requests
-from recsql.splits.queries import Queries
+from recsql.splits.split import Queries
 
 
 def queries(*truths: list[int]) -> Queries:

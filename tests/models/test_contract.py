@@ -13,7 +13,9 @@ from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import NotTrainedError, ParameterError, UnknownNameError
 from recsql.models.base import Purchases, Recommender, Requests
-from recsql.models.catalogue import catalogue, model_named, models_for
+from recsql.models.catalogue import catalogue as all_models
+from recsql.models.catalogue import model_named as any_model
+from recsql.models.catalogue import models_for
 from recsql.models.copurchase import PairChange
 from recsql.models.popularity import Popularity
 from recsql.tasks import TASKS
@@ -63,6 +65,16 @@ def asked(model: Recommender) -> Requests:
     events = purchases().events
     assert events is not None
     return Requests.of_customers(np.arange(events.n_users), events)
+
+
+def catalogue() -> dict[str, type[Recommender]]:
+    return {name: cls for name, cls in all_models().items() if issubclass(cls, Recommender)}
+
+
+def model_named(name: str) -> type[Recommender]:
+    found = any_model(name)
+    assert issubclass(found, Recommender)
+    return found
 
 
 MODELS = pytest.mark.parametrize("name", sorted(catalogue()))

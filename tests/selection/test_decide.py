@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from recsql.models.frequency import Frequency
-from recsql.selection.candidates import DECIDING, Candidate
+from recsql.selection.candidates import Candidate
 from recsql.selection.decide import decide
-from recsql.selection.evaluate import Metric
+from recsql.selection.evaluated import Metric
 from recsql.store.models import StoredModel
 
 RNG = np.random.default_rng(0)
@@ -19,11 +19,8 @@ NOISE = RNG.normal(0, 0.2, 2_000)
 
 
 def measured(decay: float, values: np.ndarray | None, seconds: float = 0.1) -> Candidate:
-    candidate = Candidate("next", Frequency(decay=decay), train_seconds=seconds, values=values)
-    if values is not None:
-        mean = float(values.mean())
-        candidate.metrics = [Metric(DECIDING, 10, mean, None, None, len(values))]
-    return candidate
+    cost = Metric("train_seconds", "cost", 0, seconds, None, None, 0, 0.0)
+    return Candidate("next", Frequency(decay=decay), metrics=[cost], values=values)
 
 
 def serving(decay: float) -> StoredModel:

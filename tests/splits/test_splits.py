@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsql.splits.queries import MOST_QUERIES, hide_all_but_one
-from recsql.splits.random import random_buyers
+from recsql.splits.neighbours import hide_all_but_one
+from recsql.splits.split import MOST_QUERIES
 from recsql.splits.time import cut_time
 
 GROUPS = st.lists(st.sets(st.integers(0, 20), max_size=6), max_size=20)
@@ -51,10 +51,3 @@ def test_the_cut_leaves_the_newest_fifth() -> None:
 def test_there_is_no_cut_when_all_times_are_equal_or_none_exist() -> None:
     assert cut_time(np.full(10, 5, dtype=np.int64), 0.2) is None
     assert cut_time(np.empty(0, dtype=np.int64), 0.2) is None
-
-
-def test_about_a_third_of_the_buyers_are_chosen_and_the_seed_decides_which() -> None:
-    chosen = random_buyers(10_000, 0.3, 0)
-    assert 2_800 < chosen.sum() < 3_200
-    assert (chosen == random_buyers(10_000, 0.3, 0)).all()
-    assert (chosen != random_buyers(10_000, 0.3, 1)).any()

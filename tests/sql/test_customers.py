@@ -10,7 +10,7 @@ import pytest
 import shop
 
 import recsql
-from recsql.serving import customers
+from recsql.serving import residents
 
 Con = duckdb.DuckDBPyConnection
 
@@ -124,11 +124,11 @@ def test_a_k_below_one_is_refused(con: Con, task: str, k: str) -> None:
 
 
 def test_models_in_memory_make_room_for_newer_ones(con: Con, monkeypatch: Any) -> None:
-    monkeypatch.setattr(customers, "MOST_RESIDENT", 1)
-    monkeypatch.setattr(customers, "_RESIDENT", OrderedDict())
+    monkeypatch.setattr(residents, "MOST_RESIDENT", 1)
+    monkeypatch.setattr(residents, "_RESIDENT", OrderedDict())
     first = rows(con, "FROM recommend_next(1, k := 3)")
     rows(con, "FROM recommend_for_you(1, k := 3)")
-    assert len(customers._RESIDENT) == 1
+    assert len(residents._RESIDENT) == 1
     assert rows(con, "FROM recommend_next(1, k := 3)") == first
 
 

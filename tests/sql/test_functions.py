@@ -25,6 +25,7 @@ from recsql.headers import read_header
 
 NAMES = sql_names("functions")
 CALLS = {
+    "due": "due(DATE '2024-01-01', DATE '2024-12-31')",
     "explain": "explain(1, 'a')",
     "impact_score": "impact_score('a')",
     "popular": "popular()",
@@ -35,6 +36,7 @@ CALLS = {
     "recommend_for_you": "recommend_for_you(1)",
     "recommend_next": "recommend_next(1)",
     "recommend_related": "recommend_related('a')",
+    "recommend_repeat": "recommend_repeat(1)",
     "recommend_session": "recommend_session(['a'])",
     "reference_customers": "reference_customers(1, 'a')",
     "trend_score": "trend_score('a')",

@@ -1,0 +1,197 @@
+"""Measure the models that compete for a task, within a budget of time."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from recsql.models.base import Model, Purchases
+from recsql.selection.candidates import Candidate
+from recsql.selection.evaluate import evaluate
+from recsql.selection.evaluated import COST, TEST, VALIDATION, Evaluated
+from recsql.selection.ranking import Ranking
+from recsql.splits.protocols import split
+from recsql.splits.split import Split
+
+Array = np.ndarray[Any, np.dtype[Any]]
+RUNG_ENTRIES = 50_000  # below it every setting is measured on everything
+RUNG_QUERIES = 1_000
+RUNG_GROWTH = 4
+CALLS = 20  # queries asked alone
+USED_UP = "budget_s was used up"
+
+
+@dataclass
+class Clock:
+    """When the time for a task ends; None: never."""
+
+    deadline: float | None
+
+    def allows(self, seconds: float) -> bool:
+        """Tell whether work of about so many seconds can be begun."""
+        return self.deadline is None or time.perf_counter() + seconds <= self.deadline
+
+
+@dataclass
+class Arena:
+    """What candidates of one task are measured on.
+
+    Attributes
+    ----------
+    available : bool[n_items]
+    validation, test : parts of the same protocol; validation is cut from the training part of test
+    """
+
+    available: Array
+    ranking: Ranking
+    seed: int
+    validation: list[Split]
+    test: list[Split]
+
+    @classmethod
+    def of(
+        cls,
+        task: str,
+        purchases: Purchases,
+        available: Array,
+        ranking: Ranking,
+        seed: int,
+        protocol: str | None,
+    ) -> Arena:
+        """Split the purchases twice in the same way."""
+        test = split(task, purchases, seed, protocol)
+        validation = split(task, test[-1].train, seed, test[-1].protocol) if test else []
+        return cls(available, ranking, seed, validation, test)
+
+
+def compete(
+    competing: Sequence[Candidate], arena: Arena, keep: Candidate | None, clock: Clock
+) -> None:
+    """Measure every candidate.
+
+    The winner is chosen on the validation part. Settings of one model are halved on growing
+    samples of it before (successive halving), all but ``keep``. The best setting of each model is
+    measured once on the test part, which decides nothing. What the time does not allow is skipped;
+    the first baseline and the first model are measured in any case.
+
+    Source: Jamieson and Talwalkar, AISTATS 2016 (successive halving).
+    """
+    if not arena.test:
+        return
+    best: list[Candidate] = []
+    begun: set[bool] = set()
+    for _, group in groupby(competing, key=lambda c: (c.baseline and id(c), c.model.name)):
+        settings = list(group)
+        forced = settings[0].baseline not in begun
+        begun.add(settings[0].baseline)
+        if arena.validation:
+            settings = _halved(settings, arena, keep, clock)
+        seconds = 0.0
+        for place, candidate in enumerate(settings):
+            if not (forced and place == 0) and not clock.allows(seconds):
+                candidate.status, candidate.error = "skipped", USED_UP
+                continue
+            started = time.perf_counter()
+            if arena.validation:
+                _measure(candidate, arena, arena.validation, VALIDATION)
+            seconds = time.perf_counter() - started
+        measured = [candidate for candidate in settings if candidate.status == "candidate"]
+        best += sorted(measured, key=lambda c: -c.score)[:1]
+    for candidate in best:
+        if candidate.baseline or clock.allows(candidate.cost("train_seconds") or 0.0):
+            _measure(candidate, arena, arena.test, TEST)
+
+
+def _halved(
+    settings: list[Candidate], arena: Arena, keep: Candidate | None, clock: Clock
+) -> list[Candidate]:
+    """Give the settings of a model that are left after growing samples of the validation part."""
+    for share in _shares(arena.validation[-1].train.size):
+        if len(settings) < 2 or not clock.allows(0.0):
+            break
+        parts = [part.sample(share, RUNG_QUERIES, arena.seed) for part in arena.validation]
+        parts = [part for part in parts if len(part.queries)]
+        if not parts:
+            break
+        scores = [_score(candidate, arena, parts) for candidate in settings]
+        order = sorted(range(len(settings)), key=lambda place: (-scores[place], place))
+        n_left = (len(settings) + 1) // 2
+        for place in order[n_left:]:
+            if settings[place] is not keep and settings[place].status == "candidate":
+                settings[place].status = "skipped"
+                settings[place].error = (
+                    f"score {scores[place]:.4f} on {share:.0%} of the purchases, "
+                    f"the best setting {scores[order[0]]:.4f}"
+                )
+        settings = [candidate for candidate in settings if candidate.status == "candidate"]
+    return settings
+
+
+def _shares(size: int) -> Iterator[float]:
+    """Give the shares of the purchases that settings are halved on, ascending, below 1."""
+    n = RUNG_ENTRIES
+    while n < size:
+        yield n / size
+        n *= RUNG_GROWTH
+
+
+def _score(candidate: Candidate, arena: Arena, parts: Sequence[Split]) -> float:
+    found = _evaluated(candidate, arena, parts)
+    return float("-inf") if found is None else float(arena.ranking.values(found).mean())
+
+
+def _measure(candidate: Candidate, arena: Arena, parts: Sequence[Split], name: str) -> None:
+    found = _evaluated(candidate, arena, parts, CALLS if name == TEST else 0)
+    if found is None:
+        return
+    candidate.metrics += found.metrics(name, arena.seed)
+    known = {metric.name for metric in candidate.metrics if metric.part == COST}
+    candidate.metrics += [metric for metric in found.cost_metrics() if metric.name not in known]
+    if name == VALIDATION:
+        candidate.values = arena.ranking.values(found)
+
+
+def _evaluated(
+    candidate: Candidate, arena: Arena, parts: Sequence[Split], n_calls: int = 0
+) -> Evaluated | None:
+    """Evaluate a candidate; one that fails says why in its row, and the others go on."""
+    try:
+        return evaluate(candidate.model, parts, arena.available, n_calls)
+    except Exception as error:
+        fail(candidate, error)
+        return None
+
+
+def fail(candidate: Candidate, error: Exception) -> None:
+    """Note that a candidate failed."""
+    candidate.status = "failed"
+    candidate.error = str(error) or type(error).__name__
+
+
+def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
+    """Give the candidates that can be promoted, best first, of equals the first."""
+    able = [c for c in competing if c.status == "candidate" and c.may_serve]
+    return sorted(able, key=lambda c: (-c.score, c.baseline))
+
+
+def promote(order: Sequence[Candidate], purchases: Purchases) -> Model | None:
+    """Promote the first candidate that learns from all purchases, and give what it learned.
+
+    Those that cannot are failed; None when no candidate can.
+    """
+    for candidate in order:
+        model = copy.copy(candidate.model)
+        try:
+            model.fit(purchases)
+        except Exception as error:
+            fail(candidate, error)
+            continue
+        candidate.status = "incumbent"
+        return model
+    return None
