@@ -25,7 +25,8 @@ from recsql.metrics.ranked import hits, ndcg
 from recsql.models.base import Array, Purchases, Recommender, Requests, first_of_order
 from recsql.models.copurchase import WEIGHTINGS, UserCopurchase
 from recsql.models.random_walk import RandomWalk
-from recsql.splits.queries import Queries, hide_all_but_one
+from recsql.splits.neighbours import hide_all_but_one
+from recsql.splits.split import Queries
 
 K = 10
 SEED = 0

@@ -254,6 +254,7 @@ class Model(ABC):
     baseline_for : tasks where it is only measured, as the trivial answer to beat
     needs_real_time : whether it needs dates or timestamps
     needs_events : whether it learns from, and answers by, the events of customers
+    refreshes : whether its stored answers can be brought up to date by what changed alone
     effort : 0 one look at the counts, 1 counting, 2 linear algebra, 3 many rounds; less comes first
     """
 
@@ -262,6 +263,7 @@ class Model(ABC):
     baseline_for: ClassVar[tuple[str, ...]] = ()
     needs_real_time: ClassVar[bool] = False
     needs_events: ClassVar[bool] = False
+    refreshes: ClassVar[bool] = False
     effort: ClassVar[int] = 1
 
     def fit(self, purchases: Purchases) -> Self:

@@ -95,6 +95,8 @@ class CoPurchase(Recommender):
     framework for a CRM, section 2.2.
     """
 
+    refreshes: ClassVar[bool] = True
+
     weighting: str = "cosine"
     min_support: int = 2
     half_life_days: float | None = None

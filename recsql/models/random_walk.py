@@ -42,6 +42,7 @@ class RandomWalk(Recommender):
 
     name: ClassVar[str] = "random_walk"
     tasks: ClassVar[tuple[str, ...]] = ("related", "bundle")
+    effort: ClassVar[int] = 2
 
     over: str = "customers"
     steps: int = 10_000

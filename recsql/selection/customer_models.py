@@ -10,8 +10,11 @@ import numpy as np
 
 from recsql.data.features import AttributeEncoder
 from recsql.database import Session
-from recsql.models.base import Model
+from recsql.models.base import Model, Purchases
 from recsql.models.catalogue import model_named
+from recsql.models.random_walk import RandomWalk
+from recsql.settings import setting_int
+from recsql.splits.customers import customers_rebuy
 from recsql.store.artifacts import (
     artifact_versions,
     delete_artifacts,
@@ -69,6 +72,26 @@ def read_model(session: Session, stored: StoredModel) -> tuple[Model, Sequence[s
     model = model_named(stored.algorithm)(**stored.params)
     model.restore(read_artifact(session, stored.model_id, ARRAYS), len(ids))
     return model, ids, bool(arrays["exclude_bought"][0])
+
+
+def walk_of(task: str) -> StoredModel:
+    """Name the walk that answers an item-to-item task for one customer, whoever serves the task."""
+    over = "customers" if task == "related" else "baskets"
+    return StoredModel(f"{task}/walk", task, RandomWalk.name, RandomWalk(over=over).params())
+
+
+def write_walk(session: Session, task: str, purchases: Purchases, item_ids: pa.Array) -> None:
+    """Store what the walk of a task goes over: at most ``max_customer_events`` purchases."""
+    most = setting_int(session, "max_customer_events")
+    known = purchases
+    if purchases.size > most:
+        rng = np.random.default_rng(0)
+        known = purchases.random_part(most / purchases.size, rng)[0]
+    stored = walk_of(task)
+    model = model_named(stored.algorithm)(**stored.params).fit(known)
+    rebuy = purchases.events is not None and customers_rebuy(purchases.events)
+    leaves_out = task == "related" or not rebuy
+    write_model(session, stored, model, item_ids, exclude_bought=leaves_out)
 
 
 def read_encoder(session: Session, model_id: str) -> AttributeEncoder | None:

@@ -41,7 +41,8 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
 
     The best replaces the incumbent where the paired bootstrap interval of their difference, with
     the doubt of 5% shared among all rivals (Bonferroni), lies above zero; or where it may be as
-    good and costs less than a tenth. Else the incumbent stays, and is learned anew.
+    good and costs less than a tenth. Else the incumbent stays, and is learned anew. Without an
+    incumbent, one that refreshes exactly goes before one that does not and may be no better.
 
     Parameters
     ----------
@@ -54,14 +55,16 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     if best.values is None:
         return Decision(list(able), False, None, "too little data to compare")
     serving = _serving(able, incumbent)
+    if serving is None:
+        able = _exact_first(able, seed)
+        best = able[0]
     rival = serving if serving is not None and serving is not best else None
     if rival is None and len(able) > 1:
         rival = able[1]
     if rival is None or rival.values is None:
         return Decision(list(able), True, None, "the only setting that could be measured")
     difference = best.values - rival.values
-    level = 1 - DOUBT / max(1, len(able) - 1)
-    low, high = bootstrap_interval(difference, seed, level=level, resamples=RESAMPLES)
+    low, high = bootstrap_interval(difference, seed, level=_level(able), resamples=RESAMPLES)
     margin = float(difference.mean())
     words = (
         f"score {best.score:.4f} against {rival.score:.4f} of "
@@ -82,6 +85,22 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
         margin,
         f"{words}: undecided, the incumbent stays; about {needed:,} queries would decide",
     )
+
+
+def _exact_first(able: Sequence[Candidate], seed: int) -> list[Candidate]:
+    """Put the best model whose answers refresh exactly first, if it may be as good as the best."""
+    best = able[0]
+    exact = next((c for c in able if c.model.refreshes and c.values is not None), None)
+    if best.model.refreshes or exact is None or exact.values is None or best.values is None:
+        return list(able)
+    low, _ = bootstrap_interval(
+        best.values - exact.values, seed, level=_level(able), resamples=RESAMPLES
+    )
+    return list(able) if low > 0 else [exact, *(c for c in able if c is not exact)]
+
+
+def _level(able: Sequence[Candidate]) -> float:
+    return 1 - DOUBT / max(1, len(able) - 1)
 
 
 def _serving(able: Sequence[Candidate], incumbent: StoredModel | None) -> Candidate | None:

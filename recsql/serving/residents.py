@@ -11,7 +11,7 @@ from recsql.data.features import AttributeEncoder
 from recsql.database import Session
 from recsql.errors import NotTrainedError
 from recsql.models.base import Model
-from recsql.selection.customer_models import read_encoder, read_model
+from recsql.selection.customer_models import read_encoder, read_model, walk_of
 from recsql.store.artifacts import artifact_versions
 from recsql.store.models import StoredModel, incumbents
 
@@ -46,8 +46,30 @@ def gone_items(session: Session) -> frozenset[str]:
 
 
 def resident_of(session: Session, task: str) -> Resident:
-    """Give the incumbent of a task from memory, or read it; by what it is, not by its id."""
-    stored = _incumbent(session, task)
+    """Give the incumbent of a task from memory, or read it.
+
+    Raises
+    ------
+    NotTrainedError
+        The task has no incumbent.
+    """
+    return _resident(session, _incumbent(session, task))
+
+
+def resident_walk(session: Session, task: str) -> Resident:
+    """Give the walk of an item-to-item task from memory, or read it.
+
+    Raises
+    ------
+    NotTrainedError
+        The task has no incumbent.
+    """
+    _incumbent(session, task)
+    return _resident(session, walk_of(task))
+
+
+def _resident(session: Session, stored: StoredModel) -> Resident:
+    """Give a stored model; in memory it is known by what it is, not by its id."""
     versions = artifact_versions(session, stored.model_id)
     key = (stored.algorithm, repr(stored.params), *(sha256 for _, sha256, _ in versions))
     with _LOCK:
