@@ -1,13 +1,11 @@
 """Ridge regressions on rows of a table, one for each group, all sharing one quadratic penalty.
 
 A group's factor w minimises the sum over its rows h of (w . h - 1)**2, plus w' (S + ridge) w. The
-columns of the table are such that S is diagonal: then a group of few rows is one small system of
-as many equations as rows, and one of many rows is soon found by conjugate gradients.
+table is turned so that S is diagonal. Then nothing as large as S is touched for a group, and
+conjugate gradients, which know the diagonal of the whole, need few steps.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,26 +19,8 @@ Shorts = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
 
-MOST_EQUATIONS = 64  # groups of more rows are solved by conjugate gradients
 MOST_STEPS = 64
 SMALLEST_RESIDUAL = 1e-4  # of the right side, in length
-
-
-class Scratch(NamedTuple):
-    """What a thread needs.
-
-    Attributes
-    ----------
-    rows : float32[MOST_EQUATIONS, width]               scaled rows of a group
-    system : float32[MOST_EQUATIONS, MOST_EQUATIONS]    equations of a group
-    share : float32[MOST_EQUATIONS]                     their solution
-    vectors : float32[4, width]                         of conjugate gradients
-    """
-
-    rows: Shorts
-    system: Shorts
-    share: Shorts
-    vectors: Shorts
 
 
 def principal_axes(table: Shorts, n_threads: int | None = None) -> tuple[Shorts, Shorts]:
@@ -77,16 +57,11 @@ def solve_groups(
     width = table.shape[1]
     out = np.zeros((len(ridge), width), dtype=np.float32)
 
-    def task(first: int, last: int, scratch: Scratch) -> None:
+    def task(first: int, last: int, scratch: Shorts) -> None:
         solve_groups_of(first, last, *groups, table, penalty, ridge, scratch, out)
 
-    def make_scratch() -> Scratch:
-        return Scratch(
-            np.empty((MOST_EQUATIONS, width), dtype=np.float32),
-            np.empty((MOST_EQUATIONS, MOST_EQUATIONS), dtype=np.float32),
-            np.empty(MOST_EQUATIONS, dtype=np.float32),
-            np.empty((4, width), dtype=np.float32),
-        )
+    def make_scratch() -> Shorts:
+        return np.empty((4, width), dtype=np.float32)
 
     threads = available_threads(n_threads)
     blocks = equal_blocks(8 + np.diff(groups.group_ptr), 64 * threads)
@@ -103,103 +78,23 @@ def solve_groups_of(
     table: Shorts,
     penalty: Shorts,
     ridge: Shorts,
-    scratch: Scratch,
+    scratch: Shorts,
     out: Shorts,
 ) -> None:
     """Write the rows first <= group < last of out, which are 0."""
     for group in range(first, last):
-        begin, end = ptr[group], ptr[group + 1]
-        if begin == end:
-            continue
-        if end - begin <= scratch.system.shape[0]:
-            solve_few(code[begin:end], table, penalty, ridge[group], scratch, out[group])
-        else:
-            solve_many(code[begin:end], table, penalty, ridge[group], scratch, out[group])
+        chosen = code[ptr[group] : ptr[group + 1]]
+        if chosen.shape[0] > 0:
+            solve_group(chosen, table, penalty, ridge[group], scratch, out[group])
 
 
 @summing_part
-def solve_few(
-    code: Counts, table: Shorts, penalty: Shorts, ridge: float, scratch: Scratch, out: Shorts
-) -> None:
-    """Solve as many equations as rows: w = A' c over roots of D, (A A' + 1) c = 1, A = rows of H
-    over roots of D, where D is the penalty plus the ridge.
-    """
-    n, width = code.shape[0], table.shape[1]
-    rows, system, root = scratch.rows, scratch.system, scratch.vectors[0]
-    for column in range(width):
-        root[column] = np.float32(1.0) / np.sqrt(penalty[column] + ridge)
-    for row in range(n):
-        for column in range(width):
-            rows[row, column] = table[code[row], column] * root[column]
-    multiply_rows(rows, n, system)
-    factorize(system, n)
-    share = scratch.share
-    for row in range(n):  # forwards, then backwards
-        left = np.float32(1.0)
-        for other in range(row):
-            left -= system[row, other] * share[other]
-        share[row] = left / system[row, row]
-    for row in range(n - 1, -1, -1):
-        share[row] /= system[row, row]
-        for other in range(row):
-            share[other] -= system[row, other] * share[row]
-    for row in range(n):
-        for column in range(width):
-            out[column] += share[row] * rows[row, column]
-    for column in range(width):
-        out[column] *= root[column]
-
-
-@summing_part
-def multiply_rows(rows: Shorts, n: int, system: Shorts) -> None:
-    """Write the products of n rows with each other, on and below the diagonal, plus 1 on it."""
-    width = rows.shape[1]
-    for one in range(n):
-        fours = (one + 1) // 4 * 4
-        for other in range(0, fours, 4):
-            first = second = third = fourth = np.float32(0.0)
-            for column in range(width):
-                value = rows[one, column]
-                first += value * rows[other, column]
-                second += value * rows[other + 1, column]
-                third += value * rows[other + 2, column]
-                fourth += value * rows[other + 3, column]
-            system[one, other], system[one, other + 1] = first, second
-            system[one, other + 2], system[one, other + 3] = third, fourth
-        for other in range(fours, one + 1):
-            first = np.float32(0.0)
-            for column in range(width):
-                first += rows[one, column] * rows[other, column]
-            system[one, other] = first
-        system[one, one] += np.float32(1.0)
-
-
-@summing_part
-def factorize(system: Shorts, n: int) -> None:
-    """Replace the lower part of a positive definite system by its Cholesky factor."""
-    for row in range(n):
-        for other in range(row + 1):
-            left = system[row, other]
-            for column in range(other):
-                left -= system[row, column] * system[other, column]
-            if other < row:
-                system[row, other] = left / system[other, other]
-            else:
-                system[row, row] = np.sqrt(left)
-
-
-@summing_part
-def solve_many(
-    code: Counts, table: Shorts, penalty: Shorts, ridge: float, scratch: Scratch, out: Shorts
+def solve_group(
+    code: Counts, table: Shorts, penalty: Shorts, ridge: float, scratch: Shorts, out: Shorts
 ) -> None:
     """Solve (H' H + D) w = H' 1 by conjugate gradients, the diagonal of the left side put to 1."""
     width = table.shape[1]
-    scale, rest, step, image = (
-        scratch.vectors[0],
-        scratch.vectors[1],
-        scratch.vectors[2],
-        scratch.vectors[3],
-    )
+    scale, rest, step, image = scratch[0], scratch[1], scratch[2], scratch[3]
     for column in range(width):
         scale[column] = penalty[column] + ridge
         rest[column] = np.float32(0.0)
