@@ -106,7 +106,8 @@ class LogisticMF(FoldInRecommender):
     @property
     def item_vectors(self) -> Array:
         """Give the factors of the items, their bias last: float32[n_items, width]."""
-        return self.factors_
+        factors: Array = self.factors_
+        return factors
 
     def fold_in(self, ptr: Array, item: Array) -> Array:
         """Give the factors of customers by their items, 1 as the last: float32[n, width]."""
