@@ -60,23 +60,28 @@ def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row
     if not asked:
         return []
     with session.transaction():
-        resident = resident_of(session, task)
-        if asked[0].items is None:
-            history = read_live(
-                session,
-                purchase_reader(session, live=True),
-                [one.user for one in asked],
-                [one.until for one in asked],
-                resident.code_of,
-                len(resident.ids),
-            )
-        else:
-            sessions = [one.items or [] for one in asked]
-            history = given_sessions(sessions, resident.code_of, len(resident.ids))
-        gone = gone_items(session)
-        features = _features(session, resident, asked)
-        rows = _recommended(resident, history, asked, gone, features)
-        _fill_up(session, rows, asked, history, resident, gone)
+        return answer_now(session, task, asked)
+
+
+def answer_now(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row]]:
+    """Give the rows of each request, in the caller's transaction; ``k`` is checked."""
+    resident = resident_of(session, task)
+    if asked[0].items is None:
+        history = read_live(
+            session,
+            purchase_reader(session, live=True),
+            [one.user for one in asked],
+            [one.until for one in asked],
+            resident.code_of,
+            len(resident.ids),
+        )
+    else:
+        sessions = [one.items or [] for one in asked]
+        history = given_sessions(sessions, resident.code_of, len(resident.ids))
+    gone = gone_items(session)
+    features = _features(session, resident, asked)
+    rows = _recommended(resident, history, asked, gone, features)
+    _fill_up(session, rows, asked, history, resident, gone)
     return rows
 
 
