@@ -46,6 +46,7 @@ def bought(rows: Sequence[Row], n_items: int, *, timed: bool = True) -> Purchase
         pointers(np.array([len(items) for items in held], dtype=np.int64)),
         np.array([code for items in held for code in items], dtype=np.int32),
         np.array([min(row.time for row in basket) for basket in baskets], dtype=np.int64),
+        np.array([max(row.time for row in basket) for basket in baskets], dtype=np.int64),
     )
     today = max(row.time for row in rows) // MICROSECONDS_PER_DAY if timed else None
     return Purchases(history, _days(rows if timed else []), today, 1000, _events(rows, n_items))

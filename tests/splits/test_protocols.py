@@ -144,7 +144,8 @@ def test_nothing_at_or_after_the_cut_is_learned_from(task: str, seed: int) -> No
     purchases = with_features(bought(random_rows(seed, nobody=0.2), N_ITEMS))
     for part in split(task, purchases, seed, "time"):
         assert part.cut is not None
-        assert (part.train.history.basket_time < part.cut).all()
+        assert part.train.history.basket_end is not None
+        assert (part.train.history.basket_end < part.cut).all()
         assert (part.train.item_days.day * DAY < part.cut).all()
         assert part.train.today is not None
         assert (part.train.today + 1) * DAY <= part.cut
@@ -516,3 +517,18 @@ def test_purchases_without_a_time_do_not_move_the_cut_of_repeats() -> None:
     (dated,) = split("repeat", bought(rows, N_ITEMS), 0, "time")
     (both,) = split("repeat", bought([*rows, Row(0, 1, 0, 999)], N_ITEMS), 0, "time")
     assert dated.cut == both.cut
+
+
+@pytest.mark.parametrize("task", ["related", "bundle"])
+def test_a_basket_that_is_not_over_at_the_cut_is_neither_learned_from_nor_asked_about(
+    task: str,
+) -> None:
+    # Ten baskets, one a day; the cut is the beginning of basket 8. Basket 7 began a day before it,
+    # and item 9 was put into it a day after: a model that learned from it would know the future.
+    rows = [Row(n % 2, item, START + n * DAY, n) for n in range(10) for item in (n % 3, 3 + n % 2)]
+    rows.append(Row(1, 9, START + 9 * DAY, 7))
+    (part,) = split(task, bought(rows, N_ITEMS), 0, "time")
+    assert part.cut == START + 8 * DAY
+    assert part.train.history.n_baskets == 7
+    assert 9 not in part.train.history.basket_item
+    assert 9 not in lists(part).truth
