@@ -18,6 +18,7 @@ from recsql.data.snapshot import read_snapshot
 from recsql.database import Session
 from recsql.models.base import Model, Purchases, Recommender
 from recsql.models.catalogue import baselines_for, models_for
+from recsql.models.popularity import Popularity
 from recsql.models.repeat import RepeatModel
 from recsql.selection.answers import make_purchases
 from recsql.splits.protocols import split
@@ -222,7 +223,8 @@ def test_an_item_of_the_future_is_never_found(task: str, seed: int) -> None:
             else:
                 assert isinstance(model, Recommender)
                 found = model.recommend(lists(part).requests, N_ITEMS).item
-            assert (found >= 0).any(), model
+            # Of late nobody may have bought anything first.
+            assert (found >= 0).any() or model == Popularity(days=30), model
             assert novelty not in found, model
     assert parts
 
