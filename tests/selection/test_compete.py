@@ -378,3 +378,27 @@ def test_a_short_training_does_not_replace_what_serves_unseen(
         "WHERE m.status <> 'retired' AND m.algorithm = 'tifuknn'"
     ).fetchall()
     assert len(rows) == 1
+
+
+def test_a_decision_says_that_the_best_could_not_learn_from_everything(
+    shop_con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls = catalogue()["popularity"]
+    learn, everything = cls._fit, len(shop.rows())
+
+    def fit(self: Recommender, purchases: Purchases) -> None:
+        if purchases.size == everything:
+            raise MemoryError
+        learn(self, purchases)
+
+    monkeypatch.setattr(cls, "_fit", fit)
+    recsql.train(shop_con, task="next")
+    rows = shop_con.execute(
+        "SELECT s.decided, s.margin, s.why, m.algorithm FROM recsql.selections AS s "
+        "JOIN recsql.models AS m ON m.model_id = s.model_id"
+    ).fetchall()
+    assert len(rows) == 1
+    decided, margin, why, algorithm = rows[0]
+    assert (decided, margin) == (False, None)
+    assert why.startswith("popularity could not learn from everything (MemoryError); before: score")
+    assert algorithm != "popularity"
