@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -54,12 +54,6 @@ class LightFM(ScoringRecommender):
     everything: float = 0.02
     pull: float = 0.1
     seed: int = 0
-
-    @classmethod
-    def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give customers by their attributes alone, and customers with vectors of their own."""
-        del real_time
-        return [cls(), cls(own_vectors=True)]
 
     def _check(self) -> None:
         for name in ("n_factors", "n_epochs"):

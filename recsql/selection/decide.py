@@ -16,6 +16,7 @@ DOUBT = 0.05
 RESAMPLES = 4000
 MUCH_CHEAPER = 10.0
 CHEAP_SECONDS = 1.0  # below this, cost decides nothing
+LEAST_QUERIES = 20  # of fewer, resamples say nothing about others
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     if rival is None or rival.values is None:
         return Decision(list(able), True, None, "the only setting that could be measured")
     difference = best.values - rival.values
-    low, high = bootstrap_interval(difference, seed, level=_level(able), resamples=RESAMPLES)
+    low, high = _interval(difference, able, seed)
     margin = float(difference.mean())
     words = (
         f"score {best.score:.4f} against {rival.score:.4f} of "
@@ -93,14 +94,16 @@ def _exact_first(able: Sequence[Candidate], seed: int) -> list[Candidate]:
     exact = next((c for c in able if c.model.refreshes and c.values is not None), None)
     if best.model.refreshes or exact is None or exact.values is None or best.values is None:
         return list(able)
-    low, _ = bootstrap_interval(
-        best.values - exact.values, seed, level=_level(able), resamples=RESAMPLES
-    )
+    low, _ = _interval(best.values - exact.values, able, seed)
     return list(able) if low > 0 else [exact, *(c for c in able if c is not exact)]
 
 
-def _level(able: Sequence[Candidate]) -> float:
-    return 1 - DOUBT / max(1, len(able) - 1)
+def _interval(difference: np.ndarray, able: Sequence[Candidate], seed: int) -> tuple[float, float]:
+    """Give the interval of a mean difference that all rivals together leave 5% outside of."""
+    if len(difference) < LEAST_QUERIES:
+        return -math.inf, math.inf
+    level = 1 - DOUBT / max(1, len(able) - 1)
+    return bootstrap_interval(difference, seed, level=level, resamples=RESAMPLES)
 
 
 def _serving(able: Sequence[Candidate], incumbent: StoredModel | None) -> Candidate | None:
@@ -115,6 +118,8 @@ def _is_much_cheaper(one: Candidate, other: Candidate) -> bool:
 def _queries_needed(difference: np.ndarray, low: float) -> int:
     """Estimate the queries that would lift the interval above zero if the difference is real."""
     mean = float(difference.mean())
+    if len(difference) < LEAST_QUERIES:
+        return LEAST_QUERIES
     if mean <= 0:
         return 10 * len(difference)
     return math.ceil(len(difference) * ((mean - low) / mean) ** 2)
