@@ -52,10 +52,10 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     """
     if not able:
         return Decision([], False, None, "no model could be trained")
-    best = able[0]
+    best, serving = able[0], _serving(able, incumbent)
     if best.values is None:
-        return Decision(list(able), False, None, "too little data to compare")
-    serving = _serving(able, incumbent)
+        order = sorted(able, key=lambda candidate: candidate is not serving)
+        return Decision(order, False, None, "too little data to compare")
     if serving is None:
         able = _exact_first(able, seed)
         best = able[0]

@@ -106,10 +106,14 @@ def train(
 def _evaluated_on(purchases: Purchases, seed: int) -> tuple[Purchases, Array]:
     """Give the purchases that models are compared on, and whose they are: places of customers."""
     share = MOST_EVALUATION_ENTRIES / max(purchases.size, 1)
+    is_user, rng = purchases.history.is_user, np.random.default_rng(seed)
     if share >= 1:
-        return purchases, np.arange(int(purchases.history.is_user.sum()))
-    chosen, place = purchases.random_part(share, np.random.default_rng(seed))
-    return chosen, np.flatnonzero(place >= 0)
+        return purchases, np.arange(int(is_user.sum()))
+    if purchases.events is None:
+        buyers = rng.random(len(is_user)) < share
+        return purchases.of_buyers(buyers), np.flatnonzero(buyers[is_user])
+    chosen, place = purchases.random_part(share, rng)
+    return chosen, np.flatnonzero(place[: int(is_user.sum())] >= 0)  # sessions have no id
 
 
 def _share_of_time(deadline: float | None, tasks_left: int) -> Clock:

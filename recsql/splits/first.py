@@ -30,14 +30,17 @@ def first_purchases(purchases: Purchases) -> Purchases:
 
 def by_time(purchases: Purchases, seed: int) -> list[Split]:
     """Ask for the newest fifth of the customers; those who came before are learned from."""
+    if purchases.events is None:
+        return []
     events = first_purchases(purchases).events
     assert events is not None
-    begun = events.user_ptr[:-1][np.diff(events.user_ptr) > 0]
-    cut = cut_time(events.time[begun], SHARE_AFTER)
+    bought = np.diff(events.user_ptr) > 0
+    begun = events.time[events.user_ptr[:-1][bought]]
+    cut = cut_time(begun, SHARE_AFTER)
     if cut is None:
         return []
-    hidden = np.zeros(events.n_users, dtype=bool)
-    hidden[events.user[events.time >= cut]] = True
+    hidden = bought.copy()
+    hidden[bought] = begun >= cut
     return _split("time", cut, purchases, hidden, seed)
 
 
@@ -46,6 +49,8 @@ def by_customers(purchases: Purchases, seed: int) -> list[Split]:
 
     Source: unified recommendation framework for a CRM, section 2.3 (first purchase).
     """
+    if purchases.events is None:
+        return []
     events = first_purchases(purchases).events
     assert events is not None
     hidden = np.random.default_rng(seed).random(events.n_users) < SHARE_TEST
