@@ -101,8 +101,10 @@ class CoPurchase(Recommender):
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give every weighting, and two of them with ages where there is real time."""
+        """Give every weighting, two of them of any pair, and with ages where there is real time."""
         found = [cls(weighting=weighting) for weighting in WEIGHTINGS]
+        # Of few purchases almost every pair was seen once.
+        found += [cls(weighting=weighting, min_support=1) for weighting in ("cosine", "confidence")]
         if real_time:
             found += [
                 cls(weighting=weighting, half_life_days=days)
