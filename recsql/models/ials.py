@@ -46,7 +46,7 @@ class IALS(FoldInRecommender):
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give factors for few and for many purchases, and a heavier pull of what was not bought."""
+        """Give few and many factors; the more there are, the heavier are the zeros."""
         del real_time
         return [cls(), cls(n_factors=32), cls(n_factors=256, unobserved=25.0)]
 
