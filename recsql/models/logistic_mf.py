@@ -87,7 +87,7 @@ class LogisticMF(FoldInRecommender):
                     pool, count.astype(np.int32), np.ones(len(count), np.float32), key
                 )
                 self._improve(own, others, drawn, rounds, into)
-        self.factors_ = items
+        self.factors_: Array = items
         self._lay_out()
 
     def _improve(
