@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from recsql.statements.refresh import refresh
     from recsql.statements.train import train
     from recsql.statements.validate import validate
+    from recsql.watching import watch
 
 _HOMES = {
     "recsql.connection": ("connect", "register", "uninstall"),
@@ -52,6 +53,7 @@ _HOMES = {
     "recsql.statements.refresh": ("refresh",),
     "recsql.statements.train": ("train",),
     "recsql.statements.validate": ("validate",),
+    "recsql.watching": ("watch",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -78,6 +80,7 @@ __all__ = [
     "uninstall",
     "use_ranking",
     "validate",
+    "watch",
 ]
 
 

@@ -11,7 +11,7 @@ import typer
 from recsql.cli.answers import leaderboard, recommend, sql
 from recsql.cli.shared import DatabaseArgument, SentenceGroup, example
 from recsql.cli.statements import Command, bind_command, statement_command
-from recsql.cli.upkeep import demo, doctor, uninstall
+from recsql.cli.upkeep import demo, doctor, uninstall, watch
 from recsql.result import Result
 from recsql.version import __version__
 
@@ -21,6 +21,7 @@ _SHORT = {
     "validate": "Say what is worth knowing about the bound data.",
     "train": "Train the models, promote the best, store its answers.",
     "refresh": "Bring stored answers up to date.",
+    "watch": "Refresh again and again.",
     "leaderboard": "Compare the models of the latest training.",
     "recommend": "Recommend items.",
     "sql": "Run SQL with every recsql function at hand.",
@@ -131,6 +132,7 @@ _add(
     "recsql train shop.duckdb --task bundle --seed 1",
 )
 _add("refresh", statement_command("refresh"), "recsql refresh shop.duckdb")
+_add("watch", watch, "recsql watch shop.duckdb --every '10 minutes'")
 _add("leaderboard", leaderboard, "recsql leaderboard shop.duckdb --task related")
 _add(
     "recommend",

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from recsql.cli.output import print_json, print_table
+from recsql.cli.output import print_filled, print_json, print_table, records
 from recsql.cli.shared import DatabaseArgument, JsonOption, check_exists
+from recsql.cli.statements import run_statement
 from recsql.connection import open_plain
 from recsql.connection import uninstall as remove_recsql
 from recsql.database import Session
+from recsql.result import Result
 from recsql.store.schema import schema_exists
 
 
@@ -53,6 +55,29 @@ def doctor(
         columns = ("part", "status", "detail", "remedy")
         print_table(columns, [[vars(finding)[name] for name in columns] for finding in findings])
     if not healthy:
+        raise typer.Exit(1)
+
+
+def watch(
+    database: DatabaseArgument,
+    every: Annotated[str, typer.Option(help="Time between two refreshes.")] = "1 hour",
+    times: Annotated[
+        int | None, typer.Option(help="Refreshes after which it ends.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Refresh again and again until it is stopped; the file is free in between."""
+    from recsql.watching import interval_seconds, repeat
+
+    def show(result: Result) -> None:
+        if as_json:
+            print_json(records(result.columns, result.rows))
+        else:
+            print_filled(result.columns, [list(row) for row in result.rows])
+
+    check_exists(database)
+    seconds = interval_seconds(every)
+    if not repeat(lambda: run_statement("refresh", database, {}), seconds, times, each=show):
         raise typer.Exit(1)
 
 

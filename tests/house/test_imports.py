@@ -22,6 +22,7 @@ LEVELS = [
     {"arrow", "functions"},
     {"connection"},
     {"statements"},
+    {"watching"},
     {"cli", "demo", "doctor", "dbt", "udfs"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
