@@ -43,6 +43,8 @@ CALLS = {
     "recommend_repeat": "recommend_repeat(1)",
     "recommend_session": "recommend_session(['a'])",
     "reference_customers": "reference_customers(1, 'a')",
+    "similar_items": "similar_items('a')",
+    "similar_users": "similar_users(1)",
     "trend_score": "trend_score('a')",
     "trending": "trending()",
     "user_transaction_score": "user_transaction_score(1)",
