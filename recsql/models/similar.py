@@ -89,14 +89,17 @@ class ItemVectors:
     def arrays(self) -> dict[str, Array]:
         """Give all that was learned; ``from_arrays`` takes it back."""
         own = {"factors": self.factors, "value": self.value, "buyers": self.buyers}
-        return {**self.index.arrays(), **own}
+        found = self.index.arrays()
+        del found["vectors"]  # they follow from the factors
+        return {**found, **own}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> ItemVectors:
         """Give the vectors whose ``arrays`` these are."""
-        buyers = arrays["buyers"].astype(np.int32)
-        index = NearestVectors.from_arrays(SETTINGS, arrays)
-        return cls(index, arrays["factors"], arrays["value"], buyers)
+        factors, value = arrays["factors"], arrays["value"]
+        vectors = _unit(factors * np.sqrt(value))
+        index = NearestVectors.from_arrays(SETTINGS, {**arrays, "vectors": vectors})
+        return cls(index, factors, value, arrays["buyers"].astype(np.int32))
 
 
 def learn_customers(
@@ -143,8 +146,9 @@ def _half(vectors: Array) -> Array:
 
 
 def _unit(vectors: Array) -> Array:
-    """Scale rows, none of them 0, to the length 1: float32."""
+    """Scale rows to the length 1, those of zeros not at all: float32."""
     wide = vectors.astype(np.float32)
     length = np.sqrt((wide * wide).sum(axis=1, keepdims=True))
+    length[length == 0] = 1.0
     unit: Array = (wide / length).astype(np.float32)
     return unit

@@ -151,7 +151,6 @@ def test_arguments_are_positional_or_named_or_prepared(shop):
 LATERAL = {
     "recommend_bundle": ("recommend_bundle({item_id}, k := {k})", "b.rank, b.item_id, b.score"),
     "recommend_related": ("recommend_related({item_id}, k := {k})", "b.rank, b.item_id, b.score"),
-    "recommend_bundle_for": "recommend_bundle_for(1, 'a')",
     "recommend_cart": (
         "recommend_cart({items}, k := {k}, task := {task})",
         "b.rank, b.item_id, b.score",
