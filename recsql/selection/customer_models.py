@@ -12,7 +12,14 @@ from recsql.data.features import AttributeEncoder
 from recsql.database import Session
 from recsql.models.base import Model, Purchases
 from recsql.models.catalogue import model_named
+from recsql.models.nearest import NearestVectors
 from recsql.models.random_walk import RandomWalk
+from recsql.models.similar import (
+    ItemVectors,
+    customer_arrays,
+    customers_of_arrays,
+    learn_customers,
+)
 from recsql.settings import setting_int
 from recsql.splits.customers import customers_rebuy
 from recsql.store.artifacts import (
@@ -29,6 +36,10 @@ if TYPE_CHECKING:
 ARRAYS = "model"
 ITEMS = "items"
 ENCODER = "attributes"
+VECTORS = "for_you/vectors"
+ITEM_VECTORS = "item_vectors"
+CUSTOMERS = "customers"
+CUSTOMER_VECTORS = "customer_vectors"
 
 
 def write_model(
@@ -92,6 +103,51 @@ def write_walk(session: Session, task: str, purchases: Purchases, item_ids: pa.A
     rebuy = purchases.events is not None and customers_rebuy(purchases.events)
     leaves_out = task == "related" or not rebuy
     write_model(session, stored, model, item_ids, exclude_bought=leaves_out)
+
+
+def write_vectors(session: Session, purchases: Purchases) -> None:
+    """Store the vectors of items and customers, whoever serves for_you.
+
+    Ids are those of the TEMP tables that the snapshot left.
+    """
+    item_ids = session.arrow(
+        "SELECT c.item_id::VARCHAR AS id FROM _recsql_item_code AS c ORDER BY c.item_id"
+    ).column("id")
+    user_ids = session.arrow(
+        "SELECT a.user_id::VARCHAR AS id FROM _recsql_actor AS a "
+        "WHERE a.user_id IS NOT NULL ORDER BY a.actor"
+    ).column("id")
+    items = ItemVectors.learn(purchases)
+    customer, index = learn_customers(items, purchases, len(user_ids))
+    delete_artifacts(session, VECTORS)
+    write_artifact(session, VECTORS, ITEMS, _id_arrays(item_ids))
+    write_artifact(session, VECTORS, ITEM_VECTORS, items.arrays())
+    write_artifact(session, VECTORS, CUSTOMERS, _id_arrays(user_ids.take(customer)))
+    write_artifact(session, VECTORS, CUSTOMER_VECTORS, customer_arrays(index))
+
+
+def read_item_vectors(session: Session) -> tuple[ItemVectors, Sequence[str]]:
+    """Give the vectors of items, and the id of each as text.
+
+    Raises
+    ------
+    StateError
+        The stored bytes are missing, or are not those that were written.
+    """
+    ids = _ids_of(read_artifact(session, VECTORS, ITEMS))
+    return ItemVectors.from_arrays(read_artifact(session, VECTORS, ITEM_VECTORS)), ids
+
+
+def read_customer_vectors(session: Session) -> tuple[NearestVectors, Sequence[str]]:
+    """Give the index of customers, and the id of each as text.
+
+    Raises
+    ------
+    StateError
+        The stored bytes are missing, or are not those that were written.
+    """
+    ids = _ids_of(read_artifact(session, VECTORS, CUSTOMERS))
+    return customers_of_arrays(read_artifact(session, VECTORS, CUSTOMER_VECTORS)), ids
 
 
 def read_encoder(session: Session, model_id: str) -> AttributeEncoder | None:

@@ -21,7 +21,7 @@ from recsql.selection.answers import (
     write_scores,
 )
 from recsql.selection.competition import Competition, write_competition
-from recsql.selection.customer_models import write_model, write_walk
+from recsql.selection.customer_models import write_model, write_vectors, write_walk
 from recsql.selection.drift import write_baseline
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
@@ -117,6 +117,8 @@ def write_rebuilt(
                 exclude_bought=leaves_out,
                 encoder=snapshot.encoder if task in FEATURE_TASKS else None,
             )
+        if "for_you" in learned:
+            write_vectors(session, purchases)
         for task in of_items:
             write_walk(session, task, purchases, snapshot.item_ids)
         kept_pairs = [write_base(session, serving[name], model) for name, model in fitted.items()]

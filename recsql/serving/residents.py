@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from recsql.data.features import AttributeEncoder
 from recsql.database import Session
 from recsql.errors import NotTrainedError
 from recsql.models.base import Model
-from recsql.selection.customer_models import read_encoder, read_model, walk_of
+from recsql.models.nearest import NearestVectors
+from recsql.models.similar import ItemVectors
+from recsql.selection.customer_models import (
+    VECTORS,
+    read_customer_vectors,
+    read_encoder,
+    read_item_vectors,
+    read_model,
+    walk_of,
+)
 from recsql.store.artifacts import artifact_versions
 from recsql.store.models import StoredModel, incumbents
 
 MOST_RESIDENT = 8
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,16 @@ class Resident:
     encoder: AttributeEncoder | None
 
 
-_RESIDENT: OrderedDict[tuple[str, ...], Resident] = OrderedDict()
+@dataclass(frozen=True)
+class ResidentVectors(Generic[Kind]):
+    """Vectors in memory, and the ids of their rows as text by code and back."""
+
+    vectors: Kind
+    ids: Sequence[str]
+    code_of: dict[str, int]
+
+
+_RESIDENT: OrderedDict[tuple[str, ...], Any] = OrderedDict()
 _LOCK = threading.Lock()
 
 
@@ -68,23 +88,68 @@ def resident_walk(session: Session, task: str) -> Resident:
     return _resident(session, walk_of(task))
 
 
+def resident_items(session: Session) -> ResidentVectors[ItemVectors]:
+    """Give the vectors of items from memory, or read them.
+
+    Raises
+    ------
+    NotTrainedError
+        for_you has no incumbent.
+    """
+    return _resident_vectors(session, "items", read_item_vectors)
+
+
+def resident_users(session: Session) -> ResidentVectors[NearestVectors]:
+    """Give the vectors of customers from memory, or read them.
+
+    Raises
+    ------
+    NotTrainedError
+        for_you has no incumbent.
+    """
+    return _resident_vectors(session, "customers", read_customer_vectors)
+
+
+def _resident_vectors(
+    session: Session, what: str, read: Callable[[Session], tuple[Kind, Sequence[str]]]
+) -> ResidentVectors[Kind]:
+    _incumbent(session, "for_you")
+
+    def make() -> ResidentVectors[Kind]:
+        vectors, ids = read(session)
+        return ResidentVectors(vectors, ids, {text: code for code, text in enumerate(ids)})
+
+    versions = artifact_versions(session, VECTORS)
+    return _kept((VECTORS, what, *(sha256 for _, sha256, _ in versions)), make)
+
+
 def _resident(session: Session, stored: StoredModel) -> Resident:
     """Give a stored model; in memory it is known by what it is, not by its id."""
     versions = artifact_versions(session, stored.model_id)
     key = (stored.algorithm, repr(stored.params), *(sha256 for _, sha256, _ in versions))
+
+    def make() -> Resident:
+        model, ids, exclude_bought = read_model(session, stored)
+        code_of = {text: code for code, text in enumerate(ids)}
+        encoder = read_encoder(session, stored.model_id)
+        return Resident(model, ids, code_of, exclude_bought, encoder)
+
+    return _kept(key, make)
+
+
+def _kept(key: tuple[str, ...], make: Callable[[], Kind]) -> Kind:
+    """Give what is in memory under a key; it is made where it is not there."""
     with _LOCK:
         if key in _RESIDENT:
             _RESIDENT.move_to_end(key)
-            return _RESIDENT[key]
-    model, ids, exclude_bought = read_model(session, stored)
-    code_of = {text: code for code, text in enumerate(ids)}
-    encoder = read_encoder(session, stored.model_id)
-    resident = Resident(model, ids, code_of, exclude_bought, encoder)
+            found: Kind = _RESIDENT[key]
+            return found
+    made = make()
     with _LOCK:
-        _RESIDENT[key] = resident
+        _RESIDENT[key] = made
         while len(_RESIDENT) > MOST_RESIDENT:
             _RESIDENT.popitem(last=False)
-    return resident
+    return made
 
 
 def _incumbent(session: Session, task: str) -> StoredModel:

@@ -43,6 +43,8 @@ CALLS = {
     "recommend_repeat": "recommend_repeat(1)",
     "recommend_session": "recommend_session(['a'])",
     "reference_customers": "reference_customers(1, 'a')",
+    "similar_items": "similar_items('a')",
+    "similar_users": "similar_users(1)",
     "trend_score": "trend_score('a')",
     "trending": "trending()",
     "user_transaction_score": "user_transaction_score(1)",
@@ -149,7 +151,6 @@ def test_arguments_are_positional_or_named_or_prepared(shop):
 LATERAL = {
     "recommend_bundle": ("recommend_bundle({item_id}, k := {k})", "b.rank, b.item_id, b.score"),
     "recommend_related": ("recommend_related({item_id}, k := {k})", "b.rank, b.item_id, b.score"),
-    "recommend_bundle_for": "recommend_bundle_for(1, 'a')",
     "recommend_cart": (
         "recommend_cart({items}, k := {k}, task := {task})",
         "b.rank, b.item_id, b.score",
