@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 import time
 from pathlib import Path
@@ -19,10 +20,14 @@ MEGABYTES = 1 << 20
 
 
 def fill(megabytes: int, seconds: float = 0.0) -> int:
-    """Touch memory, hold it for a while and give it back."""
-    held = np.ones(megabytes * MEGABYTES, dtype=np.uint8)
-    time.sleep(seconds)
-    return len(held)
+    """Touch memory that is new to the process, hold it for a while and give it back."""
+    with mmap.mmap(-1, megabytes * MEGABYTES) as memory:
+        held = np.frombuffer(memory, dtype=np.uint8)
+        held[:] = 1
+        time.sleep(seconds)
+        size = len(held)
+        del held
+    return size
 
 
 def test_seconds_are_those_of_the_block() -> None:
@@ -50,7 +55,8 @@ def test_a_block_that_takes_nothing_adds_almost_nothing_after_a_large_one() -> N
 @LINUX
 def test_a_record_that_the_block_raised_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "_PERIOD_SECONDS", 3600)  # never looks
-    measure._set_back_record()
+    if not measure._set_back_record():
+        pytest.skip("this system does not let a process set its record back")
     with Measured() as cost:
         fill(96)
     assert cost.exact
