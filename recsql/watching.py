@@ -65,7 +65,7 @@ def repeat(
                 if each is not None:
                     each(result)
             except RecsqlError as error:
-                print(f"recsql: {error}", file=sys.stderr)
+                print(error, file=sys.stderr)
             tried += 1
             if tried == times or stop.wait(
                 min(max(0.0, begun + seconds - time.monotonic()), LONGEST)

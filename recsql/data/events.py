@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from recsql.data.purchases import PurchaseReader
 from recsql.database import Session
+from recsql.kernels.groups import build_groups
 from recsql.kernels.windows import breaks, time_windows
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -89,9 +91,12 @@ class Events:
 
     def distinct_items(self) -> tuple[Array, Array]:
         """Give (ptr, item) of the different items of each customer, ascending."""
-        key = np.unique(self.user.astype(np.int64) * max(self.n_items, 1) + self.item)
-        user, item = np.divmod(key, max(self.n_items, 1))
-        return pointers(np.bincount(user, minlength=self.n_users)), item.astype(np.int32)
+        return self._distinct_items
+
+    @cached_property
+    def _distinct_items(self) -> tuple[Array, Array]:
+        found = build_groups(self.user, self.item, self.n_users, max(self.n_items, 1))
+        return found.group_ptr, found.group_item
 
 
 def pointers(counts: Array) -> Array:

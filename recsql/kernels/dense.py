@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from recsql.kernels._threads import Block, available_threads, run_blocks
 
@@ -24,17 +26,23 @@ PIVOTS = 256
 SMALLEST_SHARE = 1e-6  # of the largest eigenvalue: what float32 sums leave of an absent direction
 
 _lock = threading.Lock()
-_limits: list[threadpool_limits] = []
+_limits: list[Any] = []
 _users = 0
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Find the BLAS of numpy; looking for libraries takes milliseconds."""
+    return ThreadpoolController()
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold every BLAS of the process to one thread; the last of several users lets it go."""
+    """Hold the BLAS of numpy to one thread; the last of several users lets it go."""
     global _users
     with _lock:
         if _users == 0:
-            _limits.append(threadpool_limits(1, user_api="blas"))
+            _limits.append(_controller().limit(limits=1, user_api="blas"))
         _users += 1
     try:
         yield

@@ -14,7 +14,6 @@ from recsql.errors import ParameterError
 from recsql.metrics.registry import LIST_TASKS, Metric
 
 Array = np.ndarray[Any, np.dtype[Any]]
-MOST_CELLS = 4_000_000  # vector entries added up at a time: under 100 MB
 
 
 def novelty(recommended: Array, buyers: Array, n_customers: int) -> Array:
@@ -75,19 +74,17 @@ def diversity(
 
     Source: Ziegler et al., WWW 2005 (intra-list similarity), as 1 - mean.
     """
-    vectors, squared = _unit_vectors(vector_ptr, vector_column, vector_value)
-    there = recommended >= 0
-    sizes = np.zeros(recommended.shape, dtype=np.int64)
-    sizes[there] = np.diff(vector_ptr)[recommended[there]]
-    cells = np.cumsum(sizes.sum(axis=1))
-    cosines = np.zeros(len(recommended))
-    first = 0
-    while first < len(recommended):
-        done = cells[first - 1] if first else 0
-        last = max(first + 1, int(np.searchsorted(cells, done + MOST_CELLS, side="right")))
-        cosines[first:last] = _pair_cosines(recommended[first:last], vectors, squared)
-        first = last
-    length = there.sum(axis=1)
+    from recsql.kernels.list_cosines import pair_products  # the registry is read without it
+
+    lists = np.ascontiguousarray(recommended, dtype=np.int32)
+    unit = _unit_values(vector_ptr, vector_column, vector_value)
+    cosines = pair_products(
+        lists,
+        np.ascontiguousarray(vector_ptr, dtype=np.int64),
+        np.ascontiguousarray(vector_column, dtype=np.int64),
+        unit,
+    )
+    length = (lists >= 0).sum(axis=1)
     unlike = 1.0 - _mean_or_nan(cosines, length * (length - 1) // 2)
     return np.asarray(np.clip(unlike, 0.0, 2.0))  # rounding may leave the range
 
@@ -118,10 +115,8 @@ def mean_of_lists(values: Array) -> tuple[float, int]:
     return float(kept.mean()) if len(kept) else float("nan"), len(values) - len(kept)
 
 
-def _unit_vectors(ptr: Array, column: Array, value: Array | None) -> tuple[Any, Array]:
-    """Give the vectors with length 1, or 0 where they were 0, as CSR, and their squared lengths."""
-    from scipy.sparse import csr_array  # not at the top: the registry is read without it
-
+def _unit_values(ptr: Array, column: Array, value: Array | None) -> Array:
+    """Give the values that make each vector 1 long; vectors of 0 stay."""
     filled = np.ones(len(column)) if value is None else np.asarray(value, dtype=np.float64)
     if len(filled) != len(column) or ptr[-1] != len(column):
         raise ParameterError("vector_ptr, vector_column and vector_value must fit each other.")
@@ -129,25 +124,8 @@ def _unit_vectors(ptr: Array, column: Array, value: Array | None) -> tuple[Any, 
         raise ParameterError("vector_value must be finite, got NaN or infinity.")
     n_items, owner = len(ptr) - 1, np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
     squared = np.bincount(owner, weights=filled * filled, minlength=n_items)
-    filled = filled / np.sqrt(np.where(squared > 0, squared, 1.0))[owner]
-    shape = (n_items, int(column.max(initial=0)) + 1)
-    squared = np.bincount(owner, weights=filled * filled, minlength=n_items)
-    return csr_array((filled, column, ptr), shape=shape), squared
-
-
-def _pair_cosines(lists: Array, vectors: Any, squared: Array) -> Array:
-    """Add up the cosines of all pairs of each list: (|sum|² - sum of |each|²) / 2."""
-    from scipy.sparse import csr_array
-
-    row, place = np.nonzero(lists >= 0)
-    item = lists[row, place]
-    ptr = np.searchsorted(row, np.arange(len(lists) + 1))
-    chosen = csr_array((np.ones(len(item)), item, ptr), shape=(len(lists), vectors.shape[0]))
-    together = chosen @ vectors
-    owner = np.repeat(np.arange(len(lists)), np.diff(together.indptr))
-    whole = np.bincount(owner, weights=together.data * together.data, minlength=len(lists))
-    each = np.bincount(row, weights=squared[item], minlength=len(lists))
-    return np.asarray((whole - each) / 2)
+    unit: Array = filled / np.sqrt(np.where(squared > 0, squared, 1.0))[owner]
+    return unit
 
 
 def _mean_or_nan(total: Array, count: Array) -> Array:

@@ -7,8 +7,7 @@ from abc import abstractmethod
 import numpy as np
 
 from recsql.kernels.groups import Groups, build_groups
-from recsql.kernels.topk import top_k
-from recsql.models.base import Array, Purchases, Recommended, Requests, ScoringRecommender
+from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
 
 
 class FoldInRecommender(ScoringRecommender):
@@ -20,18 +19,22 @@ class FoldInRecommender(ScoringRecommender):
     """
 
     def _fit(self, purchases: Purchases) -> None:
-        events, n_items = purchases.events, purchases.n_items
+        groups = self._groups(purchases)
+        self.buyers_ = np.bincount(groups.group_item, minlength=purchases.n_items).astype(np.int32)
+        self._learn(groups, purchases.n_items)
+
+    def _groups(self, purchases: Purchases) -> Groups:
+        """Give the distinct items of each customer, at most the newest ``group_cap``."""
+        events = purchases.events
         assert events is not None  # fit() looked
-        groups = build_groups(
+        return build_groups(
             events.user,
             events.item,
             events.n_users,
-            n_items,
+            purchases.n_items,
             cap=purchases.group_cap,
             time=events.time,
         )
-        self.buyers_ = np.bincount(groups.group_item, minlength=n_items).astype(np.int32)
-        self._learn(groups, n_items)
 
     @abstractmethod
     def _learn(self, groups: Groups, n_items: int) -> None:
@@ -53,22 +56,6 @@ class FoldInRecommender(ScoringRecommender):
         silent = np.flatnonzero(~np.isfinite(scores).any(axis=1))
         scores[silent] = np.where(self.buyers_ > 0, self.buyers_, -np.inf)
         return scores
-
-    def similar_items(self, item: Array, k: int, candidates: Array | None = None) -> Recommended:
-        """Recommend to someone who bought one item only, without that item.
-
-        Parameters
-        ----------
-        item : int[n]                           item codes; one that nobody bought has no rows
-        k : int                                 >= 1
-        candidates : bool[n_items] or None      items that may be recommended; None: all
-        """
-        code = np.asarray(item, dtype=np.int32)
-        ptr = np.arange(len(code) + 1, dtype=np.int64)
-        found, score = top_k(
-            self._evidence(ptr, code), k, eligible=candidates, left_out=(ptr, code)
-        )
-        return Recommended(found, score.astype(np.float64), np.zeros_like(found))
 
     def _evidence(self, ptr: Array, item: Array) -> Array:
         """Score histories; a row of -inf where nothing in it was bought in training."""

@@ -57,9 +57,9 @@ class RandomWalk(Recommender):
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give walks over customers and over baskets, some steps far or one step only."""
+        """Give walks over customers and over baskets, of one step only, of some, or far away."""
         del real_time
-        return [cls(over=side, restart=restart) for side in SIDES for restart in (0.5, 1.0)]
+        return [cls(over=side, restart=restart) for side in SIDES for restart in (0.1, 0.5, 1.0)]
 
     def _check(self) -> None:
         if self.over not in SIDES:

@@ -14,6 +14,7 @@ from recsql.data.purchases import PurchaseReader
 from recsql.data.snapshot import NO_DAY, ItemDays, Snapshot
 from recsql.database import Session
 from recsql.kernels.importance import log_sum_importance
+from recsql.kernels.pair_support import pair_support
 from recsql.kernels.ranking import Neighbours
 from recsql.kernels.trend import softmax, trend
 from recsql.models.base import Model, Purchases, Recommender, Requests
@@ -103,25 +104,38 @@ def pair_bytes(session: Session) -> int:
 
 
 def neighbours_of(
-    session: Session, models: Mapping[str, Recommender], available: Array
+    session: Session,
+    models: Mapping[str, Recommender],
+    available: Array,
+    purchases: Purchases | None = None,
 ) -> list[StoredNeighbours]:
-    """Rank the neighbours of every item for each item-to-item task."""
+    """Rank the neighbours of every item for each item-to-item task.
+
+    ``purchases`` are needed for models that do not count pairs.
+    """
     depth = setting_int(session, "stored_depth")
     return [
         StoredNeighbours(
             task,
             model.rank(depth, available)
             if isinstance(model, CoPurchase)
-            else _asked_for_all(model, depth, available),
+            else _asked_for_all(task, model, depth, available, purchases),
         )
         for task, model in models.items()
     ]
 
 
-def _asked_for_all(model: Recommender, depth: int, available: Array) -> Neighbours:
-    found = model.recommend(Requests.of_items(np.arange(len(available))), depth, available)
+def _asked_for_all(
+    task: str, model: Recommender, depth: int, available: Array, purchases: Purchases | None
+) -> Neighbours:
+    """Ask a model about every item; the support is what was bought together, whoever ranks."""
+    assert purchases is not None
+    n_items = len(available)
+    found = model.recommend(Requests.of_items(np.arange(n_items)), depth, available)
+    groups = purchases.basket_groups if task == "bundle" else purchases.user_groups
+    support = pair_support(*groups, n_items, found.item)
     n_found = (found.item >= 0).sum(axis=1).astype(np.int32)
-    return Neighbours(found.item, found.score, found.support, n_found)
+    return Neighbours(found.item, found.score, support, n_found)
 
 
 def count_items(history: History, n_items: int) -> ItemCounts:

@@ -89,7 +89,7 @@ def write_rebuilt(
         for name, model in learned.items()
         if name in NEIGHBOUR_TASKS and isinstance(model, Recommender)
     }
-    lists = neighbours_of(session, of_items, snapshot.available)
+    lists = neighbours_of(session, of_items, snapshot.available, purchases)
     counts = count_items(snapshot.history, snapshot.n_items)
     kept = setting_int(session, "generations_kept")
     buyers = buyer_table(snapshot.history, snapshot.buyers, None)

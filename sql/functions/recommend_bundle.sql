@@ -1,5 +1,5 @@
 -- recommend_bundle(item_id, k := 10) -> TABLE
--- The k items most often bought in the same basket as an item.
+-- The k items that go with an item by what was bought in one basket.
 --
 -- The answer is stored: it is as of the last CALL recsql.train() or recsql.refresh().
 --
@@ -8,7 +8,7 @@
 --          k        BIGINT  rows wanted, from 1 to the stored depth
 -- Returns  rank     BIGINT   1 is best; ties go to the smaller item_id
 --          item_id  ITEM     an available item, never the one asked for
---          score    DOUBLE   by the weighting of the model, above 0
+--          score    DOUBLE   by the model, above 0
 --          support  BIGINT   baskets that hold both
 --          model    VARCHAR  algorithm that answered
 -- Empty    when the item is unknown, or no available item was in a basket with it

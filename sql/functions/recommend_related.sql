@@ -1,5 +1,5 @@
 -- recommend_related(item_id, k := 10) -> TABLE
--- The k items most often bought by the same customers as an item, whenever they bought them.
+-- The k items that go with an item by who bought them, whenever they bought them.
 --
 -- The answer is stored: it is as of the last CALL recsql.train() or recsql.refresh().
 --
@@ -8,7 +8,7 @@
 --          k        BIGINT  rows wanted, from 1 to the stored depth
 -- Returns  rank     BIGINT   1 is best; ties go to the smaller item_id
 --          item_id  ITEM     an available item, never the one asked for
---          score    DOUBLE   by the weighting of the model, above 0
+--          score    DOUBLE   by the model, above 0
 --          support  BIGINT   customers who bought both
 --          model    VARCHAR  algorithm that answered
 -- Empty    when the item is unknown, or its customers bought no other available item

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bought import Row, bought
 from histories import asked, learned, random_rows, table
 
 from recsql.errors import ParameterError
+from recsql.models.base import Purchases, Requests
 from recsql.models.ease import Ease
 from recsql.models.fold_in import FoldInRecommender
 from recsql.models.graph_filter import GraphFilter
 from recsql.models.item_knn import ItemKNN
+from recsql.models.of_items import EaseOfItems, GraphFilterOfItems, OfItemsRecommender
 
 MODELS = pytest.mark.parametrize("model", [Ease, GraphFilter, ItemKNN], ids=lambda m: m.name)
+OF_ITEMS = pytest.mark.parametrize("model", [EaseOfItems, GraphFilterOfItems], ids=lambda m: m.name)
 PLAIN = {"customer_power": 0.0, "popularity_power": 0.0}
 
 
@@ -120,18 +124,53 @@ def test_who_bought_nothing_known_gets_what_most_customers_bought(
     assert found.score[0].tolist() == [3, 2, 1, 1, 0, 0]
 
 
-@MODELS
-def test_similar_items_leave_out_the_item_and_know_nothing_of_an_unsold_one(
-    model: type[FoldInRecommender],
+def of_one_basket_each(rows: list[list[int]], n_items: int) -> Purchases:
+    """Give customers with one basket, in the history and as events."""
+    return bought([Row(u, code, u, u) for u, row in enumerate(rows) for code in row], n_items)
+
+
+@OF_ITEMS
+def test_the_list_of_an_item_leaves_it_out_and_that_of_an_unsold_one_is_empty(
+    model: type[OfItemsRecommender],
 ) -> None:
     rows = [[0, 1], [0, 1], [2, 3], [2, 3], [1, 2]]
-    found = model().fit(learned(rows, 5)).similar_items(np.array([0, 4]), 3)
+    fitted = model().fit(of_one_basket_each(rows, 5))
+    found = fitted.recommend(Requests.of_items(np.array([0, 4])), 3)
     assert found.item[0, 0] == 1
     assert 0 not in found.item[0]
     assert found.item[1].tolist() == [-1, -1, -1]
     only = np.array([False, False, True, True, True])
-    named = model().fit(learned(rows, 5)).similar_items(np.array([1]), 1, only)
-    assert named.item.tolist() == [[2]]
+    assert fitted.recommend(Requests.of_items(np.array([1])), 1, only).item.tolist() == [[2]]
+
+
+@OF_ITEMS
+def test_the_list_of_an_item_is_that_of_someone_who_bought_nothing_else(
+    model: type[OfItemsRecommender],
+) -> None:
+    n_items = 12
+    purchases = of_one_basket_each(random_rows(7, 60, n_items), n_items)
+    of_items, of_customers = model(), model.__mro__[2]
+    assert issubclass(of_customers, FoldInRecommender)
+    shared = {name: of_items.params()[name] for name in of_customers().params()}
+    for_items = of_items.fit(purchases).recommend(Requests.of_items(np.arange(n_items)), 4)
+    for_customers = (
+        of_customers(**shared)
+        .fit(purchases)
+        .recommend(asked([[code] for code in range(n_items)], n_items, exclude_bought=True), 4)
+    )
+    scored = for_items.item >= 0
+    assert scored.any(axis=1).all()
+    assert np.array_equal(for_items.item[scored], for_customers.item[scored])
+    assert np.array_equal(for_items.score[scored], for_customers.score[scored])
+    assert (for_items.score[scored] > 0).all()
+
+
+@OF_ITEMS
+def test_too_many_items_are_refused_with_what_to_use_instead(
+    model: type[OfItemsRecommender],
+) -> None:
+    with pytest.raises(ParameterError, match=r"at most 3 items, got 4.*user_copurchase"):
+        model(max_items=3).fit(of_one_basket_each([[0, 1], [2, 3]], 4))
 
 
 @MODELS
