@@ -168,7 +168,7 @@ def template_values(session: Session) -> dict[str, str]:
     # What is stored, not what the setting asks for: that counts from the next training on.
     values["depth"] = str(session.value("SELECT t.stored_depth FROM recsql.totals AS t") or 0)
     values["real_time"] = str(bound and has_real_time(session)).lower()
-    values["popular_days"] = "30" if values["real_time"] == "true" else "NULL"
+    values |= _popular_defaults(session, real_time=values["real_time"] == "true")
     values["bought_at"] = (
         "make_timestamp(epoch_us(i.ts))" if values["real_time"] == "true" else "NULL::TIMESTAMP"
     )
@@ -182,6 +182,18 @@ def template_values(session: Session) -> dict[str, str]:
     for task in TASKS:
         values[f"{task}_model"] = literal(incumbents.get(task, ""))
     return values
+
+
+def _popular_defaults(session: Session, *, real_time: bool) -> dict[str, str]:
+    """Give the window and the half-life of popular(): those that training chose."""
+    days, half_life = "30" if real_time else None, None
+    chosen = session.rows(
+        "SELECT m.params->>'days', m.params->>'half_life_days' FROM recsql.models AS m "
+        "WHERE m.status = 'incumbent' AND m.algorithm = 'popularity' AND m.task = 'popular'"
+    )
+    if real_time and chosen:
+        days, half_life = chosen[0]
+    return {"popular_days": days or "NULL", "popular_half_life": half_life or "NULL"}
 
 
 def _moment(session: Session, bound: bool) -> str:

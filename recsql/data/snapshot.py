@@ -37,6 +37,27 @@ class ItemDays:
     day: Array
     transactions: Array
 
+    def since(self, day: int) -> ItemDays:
+        """Give what was bought on a day and after it."""
+        kept = self.day >= day
+        return ItemDays(self.item[kept], self.day[kept], self.transactions[kept])
+
+    def decayed(self, n_items: int, today: int, half_life_days: float) -> Array:
+        """Count the transactions of each item, half for each half-life of their age.
+
+        Those without a day and those after ``today`` do not count. The share of an item in the sum
+        is its exposure rate: what customers had before their eyes lately.
+
+        Returns
+        -------
+        float64[n_items]
+        """
+        known = (self.day != NO_DAY) & (self.day <= today)
+        age = (today - self.day[known]).astype(np.float64)
+        weights = self.transactions[known] * np.exp2(-age / half_life_days)
+        counted: Array = np.bincount(self.item[known], weights=weights, minlength=n_items)
+        return counted
+
 
 NO_DAY = np.iinfo(np.int64).min
 

@@ -1,20 +1,28 @@
-"""The items bought most often in the last days; the same for everyone."""
+"""The items bought most often lately; the same for everyone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
 from recsql.errors import ParameterError
 from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests, first_of_order
 
+WINDOWS_DAYS = (30, 7, 90)
+HALF_LIVES_DAYS = (7.0, 30.0, 90.0)
+
 
 @dataclass
 class Popularity(Recommender):
-    """Rank items by their transactions of the last ``days`` whole days; None counts all."""
+    """Rank items by their transactions of the last ``days`` whole days; None counts all.
+
+    With ``half_life_days`` a transaction counts half for each half-life of its age.
+
+    Source: unified recommendation framework for a CRM, section 2.1 (popular).
+    """
 
     name: ClassVar[str] = "popularity"
     tasks: ClassVar[tuple[str, ...]] = ("popular",)
@@ -29,23 +37,40 @@ class Popularity(Recommender):
     )
 
     days: int | None = 30
+    half_life_days: float | None = None
+
+    @classmethod
+    def variants(cls, *, real_time: bool) -> list[Self]:
+        """Give windows and half-lives, where there is real time."""
+        if not real_time:
+            return [cls()]
+        windows = [cls(days=days) for days in WINDOWS_DAYS]
+        return windows + [cls(days=None, half_life_days=days) for days in HALF_LIVES_DAYS]
 
     def _check(self) -> None:
         if self.days is not None and not self.days >= 1:
             raise ParameterError(f"days must be at least 1, got {self.days}. None counts all days.")
+        if self.half_life_days is not None and not self.half_life_days > 0:
+            raise ParameterError(
+                f"half_life_days must be above 0, got {self.half_life_days}. "
+                "None counts all ages alike."
+            )
 
     def _fit(self, purchases: Purchases) -> None:
-        days = purchases.item_days
+        days, today = purchases.item_days, purchases.today
         if len(days.item) == 0:  # nothing has a date
             events = purchases.events
             item = purchases.history.basket_item if events is None else events.item
-            sold = np.ones(len(item))
+            self.count_ = np.bincount(item, minlength=purchases.n_items).astype(np.float64)
+            return
+        if today is not None and self.days is not None:
+            days = days.since(today - self.days + 1)
+        if today is not None and self.half_life_days is not None:
+            self.count_ = days.decayed(purchases.n_items, today, self.half_life_days)
         else:
-            counted = np.ones(len(days.day), dtype=bool)
-            if self.days is not None and purchases.today is not None:
-                counted = days.day > purchases.today - self.days
-            item, sold = days.item[counted], days.transactions[counted].astype(np.float64)
-        self.count_ = np.bincount(item, weights=sold, minlength=purchases.n_items)
+            self.count_ = np.bincount(
+                days.item, weights=days.transactions, minlength=purchases.n_items
+            )
 
     def arrays(self) -> dict[str, Array]:
         """Give the transactions of each item."""

@@ -233,6 +233,7 @@ def test_an_unfitted_model_and_a_k_of_zero_are_refused(name: str) -> None:
         ("basket_copurchase", {"weighting": "cosin"}, "Did you mean 'cosine'"),
         ("user_copurchase", {"min_support": 0}, "min_support must be at least 1"),
         ("popularity", {"days": 0}, "days must be at least 1"),
+        ("popularity", {"half_life_days": 0.0}, "half_life_days must be above 0"),
         ("ema_trend", {"half_life_days": float("nan")}, "half_life_days must be > 0"),
         ("ema_trend", {"window_days": 3}, "window_days must be at least 15"),
     ],
@@ -298,3 +299,17 @@ def test_popularity_counts_the_last_days_only() -> None:
     model = Popularity(days=30).fit(Purchases(data.history, days, TODAY, 1000))
     # day TODAY - 29 is the first of the last 30 days; the 9 sales of item 0 are a day too old
     assert model.recommend(Requests.of_items(np.array([-1])), 2).item.tolist() == [[1, -1]]
+
+
+def test_popularity_counts_half_for_each_half_life() -> None:
+    item = np.array([0, 1, 1, 2], dtype=np.int32)
+    days = ItemDays(item, TODAY - np.array([20, 0, 10, -1]), np.array([12, 1, 2, 50]))
+    data = Purchases(purchases().history, days, TODAY, 1000)
+    model = Popularity(days=None, half_life_days=10).fit(data)
+    found = model.recommend(Requests.of_items(np.array([-1])), 3)
+    # item 0: 12 / 4; item 1: 1 + 2 / 2; item 2 was sold tomorrow only
+    assert found.item.tolist() == [[0, 1, -1]]
+    assert found.score[0, :2].tolist() == [3.0, 2.0]
+    assert days.decayed(3, TODAY, 10).tolist() == [3.0, 2.0, 0.0]
+    near = Popularity(days=15, half_life_days=10).fit(data)
+    assert near.recommend(Requests.of_items(np.array([-1])), 3).item.tolist() == [[1, -1, -1]]

@@ -75,7 +75,7 @@ def test_every_definition_opens_with_a_header(name):
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_every_definition_returns_the_columns_of_its_header(name):
     con = shop_of((1, "a", START), (1, "b", START))
-    parameters = {"days": None} if name == "popularity" else {}
+    parameters = {"days": None, "half_life_days": None} if name == "popularity" else {}
     parameters = {"half_life_days": 7, "window_days": 9} if name == "ema_trend" else parameters
     session = Session(con.cursor())
     define(con, name, **parameters)
@@ -329,11 +329,20 @@ class TestPopularity:
 
     def test_whole_days_end_with_today(self, shop):
         # Seven days: a today and six days ago; b only with a view, which weighs 1/4.
-        assert define(shop, "popularity", days=7) == [(1, "a", 2.0, 2), (2, "b", 0.25, 1)]
+        assert define(shop, "popularity", days=7, half_life_days=None) == [
+            (1, "a", 2.0, 2),
+            (2, "b", 0.25, 1),
+        ]
 
     def test_all_time_counts_undated_purchases(self, shop):
-        got = define(shop, "popularity", days=None)
+        got = define(shop, "popularity", days=None, half_life_days=None)
         assert got == [(1, "a", 2.0, 2), (2, "b", 1.25, 2), (3, "c", 1.0, 1)]
+
+    def test_events_count_half_for_each_half_life(self, shop):
+        # a: today and six days ago, 1/4; b: a view of today, 1/4 of one, and seven days ago.
+        got = define(shop, "popularity", days=None, half_life_days=3.0)
+        later = 0.5 ** (7 / 3) + 0.25
+        assert got == [(1, "a", 1.25, 2), (2, "b", pytest.approx(later, rel=1e-12), 2)]
 
 
 class TestTrend:

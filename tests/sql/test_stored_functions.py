@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import duckdb
 import pytest
 from hand_filled import (
@@ -14,6 +16,9 @@ from hand_filled import (
     store_item,
     store_neighbours,
 )
+
+from recsql.database import Session
+from recsql.functions import write_macros
 
 
 @pytest.fixture
@@ -131,6 +136,47 @@ class TestPopular:
         ):
             rows_of(days, f"FROM popular(days := {bad})")
 
+    def test_with_a_half_life_older_events_count_less(self, days):
+        # One day: a 2 today, 50 of 30 days ago; b .5 of yesterday, 9 of 29 days ago.
+        old = 50 * 0.5**30, 9 * 0.5**29
+        assert rows_of(days, "FROM popular(days := NULL, half_life_days := 1)") == [
+            (1, "a", pytest.approx(2 + old[0], rel=1e-15), 7),
+            (2, "b", pytest.approx(0.25 + old[1], rel=1e-15), 4),
+        ]
+        # In the last 30 days only.
+        got = rows_of(days, "SELECT p.item_id, p.score FROM popular(2, 30, 1) AS p")
+        assert got == [("a", 2.0), ("b", pytest.approx(0.25 + old[1], rel=1e-15))]
+
+    def test_what_is_left_out_is_what_training_chose(self, days):
+        one_day = {"days": 1, "half_life_days": None}
+        for chosen in (one_day, {"days": None, "half_life_days": 5.0}):
+            rows_of(
+                days,
+                "UPDATE recsql.models SET algorithm = 'popularity', params = ? "
+                "WHERE task = 'popular'",
+                json.dumps(chosen),
+            )
+            write_macros(Session(days.cursor()))
+            asked = ", ".join(f"{name} := {value or 'NULL'}" for name, value in chosen.items())
+            expected = rows_of(days, f"FROM popular({asked})")
+            assert rows_of(days, "FROM popular()") == expected
+            assert rows_of(days, "FROM popular(days := 30, half_life_days := NULL)") != expected
+
+    @pytest.mark.parametrize("bad", [0, -1.5, "'nan'::DOUBLE"])
+    def test_a_half_life_that_is_none_is_an_error(self, days, bad):
+        with pytest.raises(
+            duckdb.InvalidInputException, match="half_life_days must be above 0, got "
+        ):
+            rows_of(days, f"FROM popular(half_life_days := {bad})")
+
+    def test_the_exposure_of_a_day_adds_up_to_one(self, days):
+        got = rows_of(
+            days,
+            "SELECT e.item_id, e.rate FROM recsql.item_exposure AS e "
+            "WHERE e.day = DATE '1970-01-01' + 100 ORDER BY 1",
+        )
+        assert got == [("a", 2 / 101), ("d", 99 / 101)]
+
     @pytest.mark.parametrize("time_type", [None, "INTEGER"])
     def test_without_real_time_everything_counts_and_days_are_refused(self, time_type):
         con = empty_shop(time_type=time_type)
@@ -141,6 +187,8 @@ class TestPopular:
         assert rows_of(con, "FROM popular()") == [(1, "a", 4.0, 4)]
         with pytest.raises(duckdb.InvalidInputException, match="have no real time, got 30"):
             rows_of(con, "FROM popular(days := 30)")
+        with pytest.raises(duckdb.InvalidInputException, match="have no real time, got 7"):
+            rows_of(con, "FROM popular(half_life_days := 7)")
 
 
 def test_trending_is_in_order_of_rank_whatever_the_order_of_the_table(shop):
