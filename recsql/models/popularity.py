@@ -57,20 +57,19 @@ class Popularity(Recommender):
             )
 
     def _fit(self, purchases: Purchases) -> None:
-        days, today = purchases.item_days, purchases.today
+        self.count_ = self._counted(purchases)
+
+    def _counted(self, purchases: Purchases) -> Array:
+        days, today, n_items = purchases.item_days, purchases.today, purchases.n_items
         if len(days.item) == 0:  # nothing has a date
             events = purchases.events
             item = purchases.history.basket_item if events is None else events.item
-            self.count_ = np.bincount(item, minlength=purchases.n_items).astype(np.float64)
-            return
+            return np.bincount(item, minlength=n_items).astype(np.float64)
         if today is not None and self.days is not None:
             days = days.since(today - self.days + 1)
         if today is not None and self.half_life_days is not None:
-            self.count_ = days.decayed(purchases.n_items, today, self.half_life_days)
-        else:
-            self.count_ = np.bincount(
-                days.item, weights=days.transactions, minlength=purchases.n_items
-            )
+            return days.decayed(n_items, today, self.half_life_days)
+        return np.bincount(days.item, weights=days.transactions, minlength=n_items)
 
     def arrays(self) -> dict[str, Array]:
         """Give the transactions of each item."""

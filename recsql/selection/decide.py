@@ -17,6 +17,7 @@ RESAMPLES = 4000
 MUCH_CHEAPER = 10.0
 CHEAP_SECONDS = 1.0  # below this, cost decides nothing
 LEAST_QUERIES = 20  # of fewer, resamples say nothing about others
+WORTH_LEARNING = 1.03  # times the score, for which answers are learned anew at every refresh
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
 
     The best replaces the incumbent where the paired bootstrap interval of their difference, with
     the doubt of 5% shared among all rivals (Bonferroni), lies above zero; or where it may be as
-    good and costs less than a tenth. Else the incumbent stays, and is learned anew. Without an
-    incumbent, one that refreshes exactly goes before one that does not and may be no better.
+    good and costs less than a tenth. Else the incumbent stays, and is learned anew. A model whose
+    answers refresh exactly goes before one that is learned from everything each time and is less
+    than 3% better.
 
     Parameters
     ----------
@@ -52,13 +54,12 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     """
     if not able:
         return Decision([], False, None, "no model could be trained")
-    best, serving = able[0], _serving(able, incumbent)
+    serving = _serving(able, incumbent)
+    able, note = _exact_first(able)
+    best = able[0]
     if best.values is None:
         order = sorted(able, key=lambda candidate: candidate is not serving)
         return Decision(order, False, None, "too little data to compare")
-    if serving is None:
-        able = _exact_first(able, seed)
-        best = able[0]
     rival = serving if serving is not None and serving is not best else None
     if rival is None and len(able) > 1:
         rival = able[1]
@@ -70,7 +71,7 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     words = (
         f"score {best.score:.4f} against {rival.score:.4f} of "
         f"{'the incumbent' if rival is serving else 'the second'} {rival.model.name}, "
-        f"difference {low:+.4f} to {high:+.4f} ({len(able)} settings)"
+        f"difference {low:+.4f} to {high:+.4f} ({len(able)} settings){note}"
     )
     if low > 0:
         return Decision(list(able), True, margin, words)
@@ -88,14 +89,16 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     )
 
 
-def _exact_first(able: Sequence[Candidate], seed: int) -> list[Candidate]:
-    """Put the best model whose answers refresh exactly first, if it may be as good as the best."""
-    best = able[0]
-    exact = next((c for c in able if c.model.refreshes and c.values is not None), None)
-    if best.model.refreshes or exact is None or exact.values is None or best.values is None:
-        return list(able)
-    low, _ = _interval(best.values - exact.values, able, seed)
-    return list(able) if low > 0 else [exact, *(c for c in able if c is not exact)]
+def _exact_first(able: Sequence[Candidate]) -> tuple[list[Candidate], str]:
+    """Put the best model whose answers refresh exactly first, if it is about as good as the best.
+
+    Also gives what is to be said about it.
+    """
+    best, exact = able[0], next((c for c in able if c.model.refreshes), None)
+    if exact is None or exact is best or exact.score * WORTH_LEARNING < best.score:
+        return list(able), ""
+    note = f"; {best.model.name} scores {best.score:.4f}, but does not refresh exactly"
+    return [exact, *(c for c in able if c is not exact)], note
 
 
 def _interval(difference: np.ndarray, able: Sequence[Candidate], seed: int) -> tuple[float, float]:

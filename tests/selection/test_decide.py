@@ -7,7 +7,9 @@ import re
 import numpy as np
 import pytest
 
+from recsql.models.copurchase import UserCopurchase
 from recsql.models.frequency import Frequency
+from recsql.models.random_walk import RandomWalk
 from recsql.selection.candidates import Candidate
 from recsql.selection.decide import decide
 from recsql.selection.evaluated import Metric
@@ -88,3 +90,18 @@ def test_too_little_data_and_nothing_that_works_are_said() -> None:
     assert decide(unmeasured, serving(0.5), 0).order == unmeasured[::-1]  # no word against it
     assert decide([measured(0.9, QUALITY)], None, 0).decided
     assert decide([], None, 0).why == "no model could be trained"
+
+
+@pytest.mark.parametrize(("gain", "first"), [(0.02, "user_copurchase"), (0.05, "random_walk")])
+def test_one_that_refreshes_exactly_goes_before_one_that_is_hardly_better(
+    gain: float, first: str
+) -> None:
+    walk = Candidate("related", RandomWalk(), values=QUALITY * (1 + gain))
+    counted = Candidate("related", UserCopurchase(), values=QUALITY)
+    decision = decide([walk, counted], None, 0)
+    assert decision.order[0].model.name == first
+    said = "; random_walk scores" in decision.why and "does not refresh exactly" in decision.why
+    assert said == (first == "user_copurchase")
+    # One that serves already is not given up for what would cost more at every refresh.
+    stored = StoredModel("r/1.1", "related", "user_copurchase", UserCopurchase().params())
+    assert decide([walk, counted], stored, 0).order[0].model.name == first
