@@ -45,13 +45,22 @@ def kernel_part(function: Kernel) -> Kernel:
     return _compiled(function, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def summing_part(function: Kernel) -> Kernel:
+    """Give a part whose sums may be grouped anew so that they fill the registers of vectors.
+
+    On one processor the same numbers give the same bits, wherever they lie and whoever asks.
+    """
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return _compiled(function, _nrt=False, fastmath={"reassoc", "contract"}, **options)
+
+
 def kernel_line(function: Kernel) -> Kernel:
     """Give a part of a line or two, copied into every kernel that calls it: no call at all."""
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
     return _compiled(function, _nrt=False, **options)
 
 
-def _compiled(function: Kernel, **options: bool) -> Kernel:
+def _compiled(function: Kernel, **options: Any) -> Kernel:
     compiled = _njit(cache=True, nogil=True, error_model="numpy", **options)(function)
     # numba asks only a kernel's own file whether the cache is out of date. Parts of other files
     # are compiled into it: a change of any file here has to compile all kernels again.
