@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from recsql.kernels._jit import kernel_part, lean_kernel, summing_part
-from recsql.kernels._threads import Block, available_threads, equal_blocks, run_blocks
+from recsql.kernels._threads import available_threads, equal_blocks, run_blocks
 from recsql.kernels.groups import Groups
 
 Shorts = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
+Words = npt.NDArray[np.uint64]
 
 MOST_BLOCKS = 8
 ITEMS_PER_BLOCK = 64  # at least: unbought items are drawn from within a block
@@ -77,12 +78,12 @@ def first_bias(buyers: Counts, n_unbought: int) -> Shorts:
 def first_factors(n_customers: int, bias: Shorts, width: int, seed: int) -> Factors:
     """Give small random factors."""
     rng = np.random.default_rng(seed)
-    tables = [
+    customer, item = (
         rng.standard_normal((n, width), dtype=np.float32) * np.float32(SPREAD / np.sqrt(width))
         for n in (n_customers, len(bias))
-    ]
-    squares = [np.full(n, FIRST_SQUARE, np.float32) for n in (n_customers, len(bias), len(bias))]
-    return Factors(*tables, bias.copy(), *squares)
+    )
+    moved = (np.full(n, FIRST_SQUARE, np.float32) for n in (n_customers, len(bias), len(bias)))
+    return Factors(customer, item, bias.copy(), *moved)
 
 
 def descend(
@@ -111,38 +112,38 @@ def descend(
     length of steps: Duchi, Hazan and Singer, "Adaptive Subgradient Methods", JMLR 12, 2011, with
     one sum of squares a row.
     """
-    n_items = len(factors.item)
+    n_items, width = factors.item.shape
     n_blocks = max(1, min(MOST_BLOCKS, n_items // ITEMS_PER_BLOCK))
     customers = equal_blocks(np.diff(groups.group_ptr), n_blocks)
     items = equal_blocks(np.zeros(n_items, dtype=np.int64), n_blocks)
     rng = np.random.default_rng([seed, 1])
-    width = factors.item.shape[1]
     for done in range(n_rounds):
-        shorter = descent._replace(rate=descent.rate * (1.0 - done / n_rounds))
-        order = np.concatenate(
-            [first + rng.permutation(last - first) for first, last in customers] or [np.empty(0)]
-        ).astype(np.int32)
+        now = descent._replace(rate=descent.rate * (1.0 - done / n_rounds))
+        order = np.arange(len(groups.group_ptr) - 1, dtype=np.int32)
+        for first, last in customers:
+            rng.shuffle(order[first:last])
         for turn in rng.permutation(n_blocks):
-            states = rng.integers(1, 2**63, n_blocks, dtype=np.uint64)
+            state = rng.integers(1, 2**63, n_blocks, dtype=np.uint64)
 
-            def task(
+            def walk(
                 block: int,
                 _last: int,
-                scratch: Shorts,
-                turn: int = turn,
-                shorter: Descent = shorter,
+                change: Shorts,
+                now: Descent = now,
                 order: Counts = order,
-                states: npt.NDArray[np.uint64] = states,
+                turn: int = turn,
+                state: Words = state,
             ) -> None:
-                first, last = customers[block]
+                some = order[slice(*customers[block])]
                 begin, end = items[(block + turn) % n_blocks]
-                walk_tile(
-                    order[first:last], begin, end, *groups, factors, shorter, states[block], scratch
-                )
+                ptr, code = groups
+                walk_tile(some, begin, end, ptr, code, factors, now, state[block], change)
 
-            blocks: list[Block] = [(block, block + 1) for block in range(len(customers))]
             run_blocks(
-                task, blocks, lambda: np.empty(width, np.float32), available_threads(n_threads)
+                walk,
+                [(block, block + 1) for block in range(len(customers))],
+                lambda: np.empty(width, dtype=np.float32),
+                available_threads(n_threads),
             )
 
 

@@ -158,7 +158,12 @@ def fold_in_customers_of(
 
 @summing_part
 def newton(
-    bought: Counts, rows: Rows, unbought: np.float32, ridge: np.float32, scratch: Scratch, out: Shorts
+    bought: Counts,
+    rows: Rows,
+    unbought: np.float32,
+    ridge: np.float32,
+    scratch: Scratch,
+    out: Shorts,
 ) -> None:
     """Change out, which is 0, until the gradient of the loss is small."""
     n = bought.shape[0] + rows.sample.shape[0]
@@ -196,7 +201,12 @@ def error_of(
 
 @summing_part
 def differentiate(
-    bought: Counts, rows: Rows, unbought: np.float32, ridge: np.float32, scratch: Scratch, out: Shorts
+    bought: Counts,
+    rows: Rows,
+    unbought: np.float32,
+    ridge: np.float32,
+    scratch: Scratch,
+    out: Shorts,
 ) -> None:
     """Write the gradient, the curvature of each row, and one over the diagonal of the Hessian."""
     gradient, scale, factor = scratch.gradient, scratch.scale, rows.factor

@@ -40,9 +40,9 @@ class LogisticMF(FoldInRecommender):
     n_factors: int = 64
     n_rounds: int = 20
     n_unbought: int = 8
-    rate: float = 0.1
-    ridge: float = 0.005
-    n_sampled: int = 512
+    rate: float = 0.3
+    ridge: float = 0.006
+    n_sampled: int = 1024
     seed: int = 0
 
     def _check(self) -> None:
