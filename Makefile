@@ -11,12 +11,12 @@ SQL_SURFACE = tests/sql tests/doors tests/data tests/selection
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP_INSTALL) 'duckdb==2.0.*' -e '.[test]'
+	.venv/bin/python $(PIP_INSTALL) 'duckdb==2.0.*' -e '.[test,train]'
 	touch $@
 
 .venv-1.5/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-1.5
-	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.*' -e '.[test]'
+	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.*' -e '.[test,train]'
 	touch $@
 
 .venv/bench: .venv/ready

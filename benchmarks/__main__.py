@@ -5,7 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("neighbours", "table_to_answers", "calls", "refresh", "growth", "sequences", "subseq_peer")
+NAMES = (
+    "neighbours",
+    "table_to_answers",
+    "calls",
+    "refresh",
+    "growth",
+    "sequences",
+    "subseq_peer",
+    "first_purchase",
+    "lightfm_peer",
+    "nearest_profiles",
+    "lightfm_fold_in",
+)
 
 
 def main() -> None:

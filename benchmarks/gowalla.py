@@ -30,6 +30,7 @@ from benchmarks._personal import (
 from benchmarks._report import report
 from recsql.models.fold_in import FoldInRecommender
 from recsql.models.graph_filter import GraphFilter
+from recsql.models.ials import IALS
 from recsql.models.item_knn import ItemKNN
 
 K = 20
@@ -50,6 +51,12 @@ GRAPH_FILTER = (
     GraphFilter(n_factors=512, low_pass=0.1),
     GraphFilter(n_factors=512, low_pass=0.2),
     GraphFilter(n_factors=512, low_pass=0.2, neighbours=400),
+)
+IALS_SETTINGS = (
+    IALS(),
+    IALS(n_factors=256, unobserved=25.0),
+    IALS(n_factors=512, unobserved=25.0),
+    IALS(n_factors=512, unobserved=50.0),
 )
 
 
@@ -116,7 +123,7 @@ def main() -> None:
 
     rows = [row("popularity", popular(train, n_items, K), test)]
     everything = purchases_of(train, n_items)
-    for models in (ITEM_KNN, GRAPH_FILTER):
+    for models in (ITEM_KNN, GRAPH_FILTER, IALS_SETTINGS):
         best, validation = best_of(models, judge)
         fit_s, model = timed(lambda best=best: replace(best).fit(everything))
         answer_s, found = timed(lambda model=model: model.recommend(requests_of(train, n_items), K))

@@ -32,7 +32,9 @@ from benchmarks._report import report
 from recsql.models.ease import Ease
 from recsql.models.fold_in import FoldInRecommender
 from recsql.models.graph_filter import GraphFilter
+from recsql.models.ials import IALS
 from recsql.models.item_knn import ItemKNN
+from recsql.models.logistic_mf import LogisticMF
 
 K = 10
 NEGATIVES = 99
@@ -55,6 +57,13 @@ GRAPH_FILTER = tuple(
         (0.2, 0.15, 64), (-0.2, 0.15, 64), (-0.4, 0.15, 64), (-0.4, 0.05, 128), (-0.4, 0.05, 32)
     )
 )  # fmt: skip
+IALS_SETTINGS = (
+    IALS(n_factors=64, unobserved=5.0),
+    IALS(unobserved=5.0),
+    IALS(n_factors=256, unobserved=5.0),
+    IALS(unobserved=2.5),
+)
+LOGISTIC_MF = (LogisticMF(n_factors=64), LogisticMF(), LogisticMF(n_factors=128, n_rounds=30))
 Score = Callable[[Items], Array]
 
 
@@ -171,7 +180,7 @@ def main() -> None:
 
     count = np.bincount(train.item, minlength=n_items).astype(np.float32)
     rows = [row("popularity", lambda part: np.tile(count, (len(part.ptr) - 1, 1)))]
-    for models in (EASE, ITEM_KNN, GRAPH_FILTER):
+    for models in (EASE, ITEM_KNN, GRAPH_FILTER, IALS_SETTINGS, LOGISTIC_MF):
         best, validation = best_of(models, judge)
         fit_s, model = timed(lambda best=best: replace(best).fit(purchases_of(train, n_items)))
         more = {"validation": validation, "fit s": fit_s, "settings": str(best.params())}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         bind_items,
         bind_users,
     )
+    from recsql.statements.materialize import materialize
     from recsql.statements.ranking import learn_ranking, use_ranking
     from recsql.statements.refresh import refresh
     from recsql.statements.train import train
@@ -46,6 +47,7 @@ _HOMES = {
         "UnknownNameError",
     ),
     "recsql.statements.bind": ("bind_impressions", "bind_interactions", "bind_items", "bind_users"),
+    "recsql.statements.materialize": ("materialize",),
     "recsql.statements.ranking": ("learn_ranking", "use_ranking"),
     "recsql.statements.refresh": ("refresh",),
     "recsql.statements.train": ("train",),
@@ -69,6 +71,7 @@ __all__ = [
     "bind_users",
     "connect",
     "learn_ranking",
+    "materialize",
     "refresh",
     "register",
     "train",

@@ -115,21 +115,23 @@ STORY = (
         shown=(),
     ),
     Step(
-        "How they fared on a test part. The incumbents, chosen on another part, answer from here.",
+        "How they fared: the score on a validation part decides, the others are of a test part.",
         """
         SELECT l.task, l.algorithm AS model,
             concat_ws(' ', l.params ->> 'weighting',
                 (l.params ->> 'half_life_days')::DOUBLE::INTEGER || 'd',
-                (l.params ->> 'days')::DOUBLE::INTEGER || 'd',
-                'decay ' || (l.params ->> 'decay')) AS setting,
+                (l.params ->> 'days')::DOUBLE::INTEGER || 'd') AS setting,
             l.status,
-            round(max(l.value) FILTER (l.metric = 'ndcg' AND l.part = 'test'), 3) AS ndcg,
-            round(max(l.value) FILTER (l.metric = 'recall' AND l.part = 'test'), 3) AS recall,
-            round(max(l.value) FILTER (l.metric = 'precision' AND l.part = 'test'), 3) AS prec,
-            round(max(l.value) FILTER (l.metric = 'coverage' AND l.part = 'test'), 2) AS cover,
+            round(l.score, 3) AS score,
+            round(max(l.value) FILTER (l.metric = 'ndcg'), 3) AS ndcg,
+            round(max(l.value) FILTER (l.metric = 'recall'), 3) AS recall,
+            round(max(l.value) FILTER (l.metric = 'coverage'), 2) AS cover,
+            round(max(l.value) FILTER (l.metric = 'interval_mae'), 1) AS days_off,
             round(l.train_seconds, 2) AS secs
         FROM recsql.leaderboard AS l
-        GROUP BY l.task, l.model_id, l.algorithm, l.params, l.status, l.score_rank, l.train_seconds
+        WHERE l.part = 'test'
+        GROUP BY l.task, l.model_id, l.algorithm, l.params, l.status, l.score, l.score_rank,
+            l.train_seconds
         ORDER BY l.task, l.score_rank, l.model_id;
         """,
         grouped=True,

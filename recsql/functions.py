@@ -204,6 +204,12 @@ def _missing(session: Session) -> dict[str, str]:
             "SELECT m.task FROM recsql.models AS m WHERE m.status = 'incumbent'"
         )
     }
+    skipped = dict(
+        session.rows(
+            "SELECT m.task, min(m.error) FROM recsql.models AS m WHERE m.status <> 'retired' "
+            "GROUP BY m.task HAVING bool_and(m.status = 'skipped') AND count(DISTINCT m.error) = 1"
+        )
+    )
     calls = {
         "interactions": "CALL recsql.bind_interactions('your_table', "
         "user_id := '…', item_id := '…')",
@@ -217,8 +223,10 @@ def _missing(session: Session) -> dict[str, str]:
         if "interactions" not in bound:
             missing[f"task {task}"] = missing["interactions"] + " Then CALL recsql.train()."
         elif task not in trained:
+            reason = f", got none: {skipped[task]}" if task in skipped else ""
             missing[f"task {task}"] = (
-                f"The task {task} must be trained first. CALL recsql.train(task := '{task}')."
+                f"The task {task} must be trained first{reason}. "
+                f"CALL recsql.train(task := '{task}')."
             )
     if "interactions" not in bound:
         missing["scores"] = missing["interactions"] + " Then CALL recsql.train()."

@@ -21,6 +21,26 @@ SETTINGS = (
     Setting("now", None, "the present, a timestamp; NULL: latest ts of the data or the clock"),
     Setting("basket_hours", "24", "hours a basket lasts where no basket_id is bound"),
     Setting("session_gap_minutes", "60", "a longer break ends a session"),
+    Setting(
+        "drift_relearn_share",
+        "0.05",
+        "share of new rows above which a refresh lets the serving models learn again",
+    ),
+    Setting(
+        "drift_new_rows_share",
+        "0.3",
+        "share of new rows above which a refresh lets all models compete again",
+    ),
+    Setting(
+        "drift_psi",
+        "0.25",
+        "stability index of items or customers above which all models compete again",
+    ),
+    Setting(
+        "drift_hit_rate_drop",
+        "0.3",
+        "drop of the live hit rate above which all models compete again",
+    ),
     Setting("stored_depth", "50", "neighbours stored for each item: the largest k"),
     Setting("max_group_items", "1000", "items of one customer or basket that form pairs"),
     Setting(

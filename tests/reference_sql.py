@@ -16,6 +16,7 @@ COPURCHASE: dict[str, Any] = {
     "max_group_items": 1000,
     "half_life_days": None,
     "epoch_day": None,
+    "size_power": 0.0,
 }
 
 

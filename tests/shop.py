@@ -9,7 +9,7 @@ import duckdb
 
 import recsql
 
-TASKS = ("bundle", "for_you", "next", "popular", "related", "repeat", "trending")
+TASKS = ("bundle", "first", "for_you", "next", "popular", "related", "repeat", "trending")
 STORED = ("top_items", "item_scores", "user_scores", "totals", "item_days")
 
 

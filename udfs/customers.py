@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+from recsql.errors import ParameterError
 from recsql.functions import PythonFunction
 from recsql.headers import Field
 from recsql.serving.instances import session_of
@@ -52,6 +54,32 @@ def _session_function() -> PythonFunction:
     return PythonFunction("_recsql_runtime_session", parameters, _RETURNS, make)
 
 
+def _first_for_function() -> PythonFunction:
+    def make(key: str) -> Callable[..., Any]:
+        def recommend(attributes: Any, ks: Any) -> Any:
+            from recsql.serving.customers import Asked
+
+            columns = (column.to_pylist() for column in (attributes, ks))
+            asked = [
+                Asked(None, k, attributes=_parsed(text)) for text, k in zip(*columns, strict=True)
+            ]
+            return _answered(key, "first", asked)
+
+        return recommend
+
+    return PythonFunction("_recsql_runtime_first_for", ("VARCHAR", "BIGINT"), _RETURNS, make)
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    """Read attributes from JSON; NULL has none."""
+    found = json.loads(text) if text else {}
+    if not isinstance(found, dict):
+        raise ParameterError(
+            f"attributes must be values by name, got {text}. For example {{'country': 'France'}}."
+        )
+    return found
+
+
 def _answered(key: str, task: str, asked: list[Any]) -> Any:
     from recsql.arrow import struct_list
     from recsql.serving.customers import answer
@@ -60,4 +88,8 @@ def _answered(key: str, task: str, asked: list[Any]) -> Any:
         return struct_list(answer(session, task, asked), _FIELDS)
 
 
-FUNCTIONS = [*(_function(task) for task in CUSTOMER_TASKS), _session_function()]
+FUNCTIONS = [
+    *(_function(task) for task in (*CUSTOMER_TASKS, "first")),
+    _session_function(),
+    _first_for_function(),
+]

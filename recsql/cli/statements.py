@@ -107,14 +107,17 @@ def _parameters(header: Header) -> list[inspect.Parameter]:
 
 def _option(field: Field, default: str) -> inspect.Parameter:
     is_list = field.type.endswith("[]")
+    name = field.name.replace("_", "-")
+    can_be_off = field.type == "BOOLEAN" and default == "true"
     shape = typer.Option(
-        "--" + field.name.replace("_", "-"),
+        f"--{name}/--no-{name}" if can_be_off else f"--{name}",
         help=field.meaning + (" (repeat for more)" if is_list else ""),
         show_default=default != "NULL",
     )
-    value: Any = None if default == "NULL" else int(default)
     if field.type == "BOOLEAN":
-        value = False
+        value: Any = can_be_off
+    else:
+        value = None if default == "NULL" else int(default)
     return _parameter(field.name, Annotated[_TYPES[field.type], shape], value)
 
 

@@ -83,6 +83,10 @@ class Events:
         """Give the events before ``cut``; every customer remains."""
         return self.select(self.time < cut)
 
+    def first_baskets(self) -> Events:
+        """Give the events of each customer's first basket; every customer remains."""
+        return self.select(self.basket == 0)
+
     def distinct_items(self) -> tuple[Array, Array]:
         """Give (ptr, item) of the different items of each customer, ascending."""
         key = np.unique(self.user.astype(np.int64) * max(self.n_items, 1) + self.item)

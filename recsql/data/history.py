@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ class History:
     basket_ptr : int64[n_baskets + 1]   entries of each basket
     basket_item : int32[n_entries]      item codes, ascending and distinct in a basket
     basket_time : int64[n_baskets]      microseconds since 1970, or the ordering integer
+    basket_end : int64[n_baskets] or None    time of the last purchase in it, where ``basket_time``
+        is that of the first; None: all of it was bought at once
     """
 
     n_items: int
@@ -39,6 +41,7 @@ class History:
     basket_ptr: Array
     basket_item: Array
     basket_time: Array
+    basket_end: Array | None = None
 
     @property
     def n_buyers(self) -> int:
@@ -125,14 +128,15 @@ class History:
         """Give the same history with item ``i`` called ``code[i]``."""
         basket = np.repeat(np.arange(self.n_baskets, dtype=np.int64), np.diff(self.basket_ptr))
         ptr, item = build_groups(basket, code[self.basket_item], self.n_baskets, self.n_items)
-        return History(self.n_items, self.is_user, self.buyer_ptr, ptr, item, self.basket_time)
+        return replace(self, basket_ptr=ptr, basket_item=item)
 
     def before(self, cut: int) -> History:
-        """Give the history of the baskets before ``cut``; every buyer remains."""
-        return self.of_baskets(self.basket_time < cut)
+        """Give the history of the baskets that end before ``cut``; every buyer remains."""
+        end = self.basket_time if self.basket_end is None else self.basket_end
+        return self.of_baskets(end < cut)
 
     def since(self, cut: int) -> History:
-        """Give the history of the baskets at or after ``cut``; every buyer remains."""
+        """Give the history of the baskets that begin at or after ``cut``; every buyer remains."""
         return self.of_baskets(self.basket_time >= cut)
 
     def _with_baskets(self, baskets: Array, buyers: Array | None) -> History:
@@ -151,6 +155,7 @@ class History:
             _pointers(sizes[baskets]),
             self.basket_item[np.repeat(baskets, sizes)],
             self.basket_time[baskets],
+            None if self.basket_end is None else self.basket_end[baskets],
         )
 
 
@@ -212,18 +217,20 @@ def read_history(
     rows = _read_rows(session, reader)
     ptr, items = build_groups(rows.basket, rows.item, len(rows.basket_time), n_items)
     baskets_of_buyer = np.bincount(rows.basket_buyer, minlength=len(is_user))
-    history = History(n_items, is_user, _pointers(baskets_of_buyer), ptr, items, rows.basket_time)
+    buyer_ptr = _pointers(baskets_of_buyer)
+    history = History(n_items, is_user, buyer_ptr, ptr, items, rows.basket_time, rows.basket_end)
     return history, buyers
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows as (basket, item), and the buyer (ascending) and time of each basket."""
+    """Rows as (basket, item), and the buyer (ascending), begin and end of each basket."""
 
     basket: Array
     item: Array
     basket_buyer: Array
     basket_time: Array
+    basket_end: Array
 
 
 def _read_rows(session: Session, reader: PurchaseReader) -> _Rows:
@@ -236,7 +243,8 @@ def _read_rows(session: Session, reader: PurchaseReader) -> _Rows:
     undated = _single_rows(session, reader, "p.time IS NULL")
     buyer, item, time = _user_rows(session, reader, "p.time IS NOT NULL")
     basket, basket_buyer, basket_time = time_windows(buyer, time, reader.basket_microseconds)
-    return _merge(_Rows(basket, item, basket_buyer, basket_time), undated)
+    last = np.searchsorted(basket, np.arange(len(basket_time)), side="right") - 1
+    return _merge(_Rows(basket, item, basket_buyer, basket_time, time[last]), undated)
 
 
 def _bound_rows(session: Session, reader: PurchaseReader) -> _Rows:
@@ -244,13 +252,14 @@ def _bound_rows(session: Session, reader: PurchaseReader) -> _Rows:
         "CREATE OR REPLACE TEMP TABLE _recsql_basket_code AS SELECT (row_number() OVER "
         "(ORDER BY g.buyer, g.basket_id) - 1)::INTEGER AS basket, g.* "
         "FROM (SELECT b.buyer, p.user_id, p.basket_id, "
-        f"coalesce(min(p.time), 0) AS time FROM ({reader.sql}) AS p JOIN _recsql_buyer_code AS b "
+        "coalesce(min(p.time), 0) AS time, coalesce(max(p.time), 0) AS last "
+        f"FROM ({reader.sql}) AS p JOIN _recsql_buyer_code AS b "
         "ON b.user_id IS NOT DISTINCT FROM p.user_id AND b.basket_id IS NOT DISTINCT FROM "
         "CASE WHEN p.user_id IS NULL THEN p.basket_id END WHERE p.basket_id IS NOT NULL "
         "GROUP BY ALL) AS g ORDER BY basket"
     )
     baskets = session.arrow(
-        "SELECT k.buyer, k.time FROM _recsql_basket_code AS k ORDER BY k.basket"
+        "SELECT k.buyer, k.time, k.last FROM _recsql_basket_code AS k ORDER BY k.basket"
     )
     rows = session.arrow(
         f"SELECT k.basket, c.code FROM ({reader.sql}) AS p JOIN _recsql_basket_code AS k "
@@ -262,6 +271,7 @@ def _bound_rows(session: Session, reader: PurchaseReader) -> _Rows:
         _numbers(rows, "code"),
         _numbers(baskets, "buyer"),
         _numbers(baskets, "time"),
+        _numbers(baskets, "last"),
     )
 
 
@@ -279,7 +289,7 @@ def _user_rows(
 def _single_rows(session: Session, reader: PurchaseReader, condition: str) -> _Rows:
     """Make each row that cannot be grouped a basket of its own."""
     buyer, item, time = _user_rows(session, reader, condition)
-    return _Rows(np.arange(len(buyer), dtype=np.int32), item, buyer, time)
+    return _Rows(np.arange(len(buyer), dtype=np.int32), item, buyer, time, time)
 
 
 def _merge(first: _Rows, second: _Rows) -> _Rows:
@@ -298,6 +308,7 @@ def _merge(first: _Rows, second: _Rows) -> _Rows:
         np.concatenate([first.item, second.item]),
         buyer[order],
         np.concatenate([first.basket_time, second.basket_time])[order],
+        np.concatenate([first.basket_end, second.basket_end])[order],
     )
 
 

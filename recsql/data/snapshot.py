@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsql.data.attributes import read_features
+from recsql.data.bind import is_bound
 from recsql.data.events import Events, read_actors, read_events
+from recsql.data.features import AttributeEncoder, Features
 from recsql.data.history import BUYER, History, read_codes, read_fingerprints, read_history
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.database import Session
@@ -51,6 +54,8 @@ class Snapshot:
     buyers : Arrow table with one row a buyer: user_id, basket_id, transactions
     item_days : transactions an item and day
     events : purchases of customers in order of time; None where nobody asked for them
+    user_features, item_features : a row a known customer, an item; None where none are bound
+    encoder : how attributes of customers became features; None without
     """
 
     reader: PurchaseReader
@@ -60,6 +65,9 @@ class Snapshot:
     buyers: pa.Table
     item_days: ItemDays
     events: Events | None
+    user_features: Features | None = None
+    item_features: Features | None = None
+    encoder: AttributeEncoder | None = None
 
     @property
     def n_items(self) -> int:
@@ -67,8 +75,10 @@ class Snapshot:
         return len(self.item_ids)
 
 
-def read_snapshot(session: Session, *, with_events: bool = False) -> Snapshot:
-    """Read everything, events where they are asked for.
+def read_snapshot(
+    session: Session, *, with_events: bool = False, with_features: bool = False
+) -> Snapshot:
+    """Read everything, events and attributes where they are asked for.
 
     Leaves the TEMP tables _recsql_…, names no view of a user can mean.
     """
@@ -90,7 +100,15 @@ def read_snapshot(session: Session, *, with_events: bool = False) -> Snapshot:
         if with_events:
             n_actors = read_actors(session, reader)
             events = read_events(session, reader, len(item_ids), n_actors, _share(session))
-    return Snapshot(reader, item_ids, available, history, buyers, item_days, events)
+        users, items, encoder = None, None, None
+        if with_features and is_bound(session, "users"):
+            ids = buyers.column("user_id").slice(0, int(history.is_user.sum()))
+            users, encoder = read_features(session, "users", _one_chunk(ids))
+        if with_features and is_bound(session, "items"):
+            items, _ = read_features(session, "items", item_ids)
+    return Snapshot(
+        reader, item_ids, available, history, buyers, item_days, events, users, items, encoder
+    )
 
 
 def _share(session: Session) -> float:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from recsql.columns import INTEGER_TYPES
+from recsql.data.attributes import Attribute, list_elements, public_attributes
 from recsql.data.bind import id_types
 from recsql.database import Session, literal, quote
 from recsql.settings import setting_int
 
-_NUMERIC_TYPES = INTEGER_TYPES | {"FLOAT", "DOUBLE"}
 _SOURCE = "recsql_user"
 _FEATURE = "recsql_feature"
 _NO_FEATURE = (
@@ -70,24 +67,6 @@ JOIN named AS n ON n.bin = b.bin
 )"""
 
 
-@dataclass(frozen=True)
-class Attribute:
-    """A column of the bound users and its SQL type."""
-
-    name: str
-    type: str
-
-    @property
-    def is_numeric(self) -> bool:
-        """Tell whether values are numbers, which match by bin."""
-        return self.type in _NUMERIC_TYPES or self.type.startswith("DECIMAL")
-
-    @property
-    def is_list(self) -> bool:
-        """Tell whether a customer has several values."""
-        return self.type.endswith("]")
-
-
 def build_user_features(session: Session) -> None:
     """Create ``recsql.user_features`` anew from the bound users; inside the caller's transaction.
 
@@ -99,7 +78,7 @@ def build_user_features(session: Session) -> None:
     The table is empty where no users are bound, or where all their attributes are private.
     """
     bins = setting_int(session, "quantile_bins")
-    attributes = _public_attributes(session)
+    attributes = public_attributes(session, "users")
     user = f"TRY_CAST(u.user_id::VARCHAR AS {id_types(session)['user_id_type']})"
     columns = "".join(f", u.{quote(attribute.name)}" for attribute in attributes)
     session.execute(
@@ -119,23 +98,11 @@ def build_user_features(session: Session) -> None:
     session.execute(f"DROP TABLE {_SOURCE}")
 
 
-def _public_attributes(session: Session) -> list[Attribute]:
-    rows = session.rows("SELECT s.private FROM recsql.sources AS s WHERE s.source = 'users'")
-    private = set(rows[0][0]) if rows else set()
-    return [
-        Attribute(name, kind)
-        for name, kind in session.columns("SELECT * FROM recsql.users")
-        if name != "user_id" and name not in private
-    ]
-
-
 def _feature_sql(session: Session, attribute: Attribute, bins: int) -> str:
     """Give SQL for (user_id, attribute, feature, matched_value, own_value) of one attribute."""
     column = f"u.{quote(attribute.name)}"
     if attribute.is_list:
-        element = attribute.type[: attribute.type.rindex("[")]
-        values = f"unnest(list_distinct({column}::{element}[]))"
-        source = f"(SELECT u.user_id, {values} AS element FROM {_SOURCE} AS u) AS u"
+        source = f"{list_elements(_SOURCE, attribute, 'user_id')} AS u"
         return _text_sql(attribute, "u.element::VARCHAR", source)
     if not attribute.is_numeric:
         return _text_sql(attribute, f"{column}::VARCHAR", f"{_SOURCE} AS u")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import lean_kernel
+from recsql.kernels._jit import kernel_part, lean_kernel
 from recsql.kernels._threads import available_threads, equal_blocks, run_blocks
 
 Longs = npt.NDArray[np.int64]
@@ -113,29 +113,47 @@ def add_factors(
     n_threads : int, optional               the result does not depend on it
     """
 
-    def task(first: int, last: int, _scratch: None) -> None:
-        add_factors_to(first, last, scores, place, factors)
+    n_factors, n_items = factors.shape
+
+    def task(first: int, last: int, block: Shorts) -> None:
+        add_factors_to(first, last, scores, place, factors, block)
+
+    def make_scratch() -> Shorts:
+        return np.empty((n_factors, COLUMNS_AT_A_TIME), dtype=np.float32)
 
     threads = available_threads(n_threads)
-    cost = np.ones(len(scores), dtype=np.int64)
-    run_blocks(task, equal_blocks(cost, BLOCKS * threads), lambda: None, threads)
+    cost = np.ones(-(-n_items // COLUMNS_AT_A_TIME), dtype=np.int64)
+    run_blocks(task, equal_blocks(cost, BLOCKS * threads), make_scratch, threads)
 
 
 @lean_kernel
-def add_factors_to(first: int, last: int, scores: Shorts, place: Shorts, factors: Shorts) -> None:
-    """Add to the rows first <= row < last of scores, four factors at a time."""
+def add_factors_to(
+    first: int, last: int, scores: Shorts, place: Shorts, factors: Shorts, block: Shorts
+) -> None:
+    """Add to the blocks of columns first <= n < last of scores, each copied to one place before."""
     n_factors, n_items = factors.shape
+    width = block.shape[1]
+    for begin in range(first * width, min(last * width, n_items), width):
+        end = min(begin + width, n_items)
+        for factor in range(n_factors):
+            for item in range(begin, end):
+                block[factor, item - begin] = factors[factor, item]
+        for row in range(scores.shape[0]):
+            add_block(scores[row, begin:end], place[row], block)
+
+
+@kernel_part
+def add_block(scores: Shorts, place: Shorts, block: Shorts) -> None:
+    """Add place @ block to some scores of a row, four factors at a time."""
+    n_factors = block.shape[0]
     fours = n_factors // 4 * 4
-    for begin in range(0, n_items, COLUMNS_AT_A_TIME):
-        end = min(begin + COLUMNS_AT_A_TIME, n_items)
-        for row in range(first, last):
-            for factor in range(0, fours, 4):
-                one, two = place[row, factor], place[row, factor + 1]
-                three, four = place[row, factor + 2], place[row, factor + 3]
-                for item in range(begin, end):
-                    scores[row, item] += (
-                        one * factors[factor, item] + two * factors[factor + 1, item]
-                    ) + (three * factors[factor + 2, item] + four * factors[factor + 3, item])
-            for factor in range(fours, n_factors):
-                for item in range(begin, end):
-                    scores[row, item] += place[row, factor] * factors[factor, item]
+    for factor in range(0, fours, 4):
+        one, two = place[factor], place[factor + 1]
+        three, four = place[factor + 2], place[factor + 3]
+        for item in range(scores.shape[0]):
+            scores[item] += (one * block[factor, item] + two * block[factor + 1, item]) + (
+                three * block[factor + 2, item] + four * block[factor + 3, item]
+            )
+    for factor in range(fours, n_factors):
+        for item in range(scores.shape[0]):
+            scores[item] += place[factor] * block[factor, item]

@@ -14,6 +14,8 @@ _QUALITY = {
     "trending": {"ndcg": 1.0},
 }
 _COSTS = ("train_seconds", "predict_microseconds", "peak_memory_bytes", "size_bytes")
+# As the registry says; it is not asked, because it loads numpy.
+LESS_IS_BETTER = frozenset({*_COSTS, "interval_mae", "interval_mse", "mae", "perplexity", "rmse"})
 # What of the score is cost, and how it is divided among _COSTS.
 PRESETS = {
     "quality": (0.0, (0.25, 0.25, 0.25, 0.25)),

@@ -13,6 +13,7 @@ import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events
+from recsql.data.features import Features
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import NotTrainedError, ParameterError
@@ -32,6 +33,8 @@ class Purchases:
     today : int or None      days since 1970; None without real time
     group_cap : int          items of one customer or basket that form pairs
     events : Events or None  purchases of customers in order of time; None where no model asks
+    user_features : Features or None    a row a customer of the events; None where none are bound
+    item_features : Features or None    a row an item; None where none are bound
     """
 
     history: History
@@ -39,6 +42,8 @@ class Purchases:
     today: int | None
     group_cap: int
     events: Events | None = None
+    user_features: Features | None = None
+    item_features: Features | None = None
 
     @property
     def n_items(self) -> int:
@@ -72,6 +77,8 @@ class Purchases:
             None if day is None else day - 1,
             self.group_cap,
             None if self.events is None else self.events.before(cut),
+            self.user_features,
+            self.item_features,
         )
 
     @property
@@ -99,30 +106,48 @@ class Purchases:
             ]
         )
         place = np.where(users, np.cumsum(users) - 1, -1)
-        return self._of_buyers(chosen, self.events.of_users(np.flatnonzero(users))), place
+        return self._of_users(chosen, np.flatnonzero(users)), place
 
-    def only_events(self, events: Events) -> Purchases:
-        """Give purchases of which nothing but some events is known."""
+    def only_events(self, events: Events, users: Array | None = None) -> Purchases:
+        """Give purchases of which nothing but some events is known.
+
+        Parameters
+        ----------
+        users : int[n_users]    which customers of these purchases they are of; None: all of them
+        """
         none = np.empty(0, dtype=np.int64)
         history = self.history.select(np.zeros(self.history.n_buyers, dtype=bool))
         days = ItemDays(none.astype(np.int32), none, none)
-        return Purchases(history, days, None, self.group_cap, events)
+        return Purchases(
+            history,
+            days,
+            None,
+            self.group_cap,
+            events,
+            self.user_features if users is None else self._features_of(users),
+            self.item_features,
+        )
 
     def of_buyers(self, chosen: Array) -> Purchases:
         """Give the purchases of some buyers, bool[n_buyers], without those of nobody."""
-        events = self.events
-        if events is not None:
-            events = events.of_users(np.flatnonzero(chosen[self.history.is_user]))
-        return self._of_buyers(chosen, events)
+        return self._of_users(chosen, np.flatnonzero(chosen[self.history.is_user]))
 
     def of_baskets(self, chosen: Array) -> Purchases:
         """Give some baskets, bool[n_baskets], of which no events are known."""
-        return self._counted_again(self.history.of_baskets(chosen), None)
+        return self._counted_again(self.history.of_baskets(chosen), None, self.user_features)
 
-    def _of_buyers(self, chosen: Array, events: Events | None) -> Purchases:
-        return self._counted_again(self.history.select(chosen), events)
+    def _of_users(self, buyers: Array, users: Array) -> Purchases:
+        events = None if self.events is None else self.events.of_users(users)
+        return self._counted_again(self.history.select(buyers), events, self._features_of(users))
 
-    def _counted_again(self, history: History, events: Events | None) -> Purchases:
+    def _features_of(self, users: Array) -> Features | None:
+        if self.user_features is None:
+            return None
+        return self.user_features.of_rows(users[users < self.user_features.n_rows])
+
+    def _counted_again(
+        self, history: History, events: Events | None, features: Features | None
+    ) -> Purchases:
         """Give part of the purchases; an item is counted once a basket for the day of it."""
         days = self.item_days
         if self.today is not None:
@@ -135,7 +160,9 @@ class Purchases:
                 history.basket_item * np.int64(width) + (day - least), return_counts=True
             )
             days = ItemDays((key // width).astype(np.int32), key % width + least, sold)
-        return Purchases(history, days, self.today, self.group_cap, events)
+        return Purchases(
+            history, days, self.today, self.group_cap, events, features, self.item_features
+        )
 
 
 @dataclass(frozen=True)
@@ -149,6 +176,8 @@ class Requests:
     events : Events or None     one customer a request: what they bought, as known at the request
     time : int64[n] or None     the moment of the request, on the scale of the events
     exclude_bought : bool       leave out what the customer has bought
+    features : Features or None one row a request: the customer's attributes, as encoded for
+                                training; None where none are known
     """
 
     item: Array
@@ -156,6 +185,7 @@ class Requests:
     events: Events | None = None
     time: Array | None = None
     exclude_bought: bool = False
+    features: Features | None = None
 
     def __len__(self) -> int:
         """Count the requests."""
@@ -175,11 +205,12 @@ class Requests:
         *,
         time: Array | None = None,
         exclude_bought: bool = False,
+        features: Features | None = None,
     ) -> Requests:
-        """Ask for customers with what they bought."""
+        """Ask for customers with what they bought, and with their attributes."""
         user = np.asarray(user, dtype=np.int32)
         item = np.full(len(user), -1, dtype=np.int32)
-        return cls(item, user, events, time, exclude_bought)
+        return cls(item, user, events, time, exclude_bought, features)
 
     def part(self, first: int, last: int) -> Requests:
         """Give the requests first <= n < last."""
@@ -193,6 +224,7 @@ class Requests:
             None if self.events is None else self.events.of_users(places),
             None if self.time is None else self.time[places],
             self.exclude_bought,
+            None if self.features is None else self.features.of_rows(places),
         )
 
 
@@ -222,6 +254,7 @@ class Model(ABC):
     baseline_for : tasks where it is only measured, as the trivial answer to beat
     needs_real_time : whether it needs dates or timestamps
     needs_events : whether it learns from, and answers by, the events of customers
+    refreshes : whether its stored answers can be brought up to date by what changed alone
     effort : 0 one look at the counts, 1 counting, 2 linear algebra, 3 many rounds; less comes first
     """
 
@@ -230,6 +263,7 @@ class Model(ABC):
     baseline_for: ClassVar[tuple[str, ...]] = ()
     needs_real_time: ClassVar[bool] = False
     needs_events: ClassVar[bool] = False
+    refreshes: ClassVar[bool] = False
     effort: ClassVar[int] = 1
 
     def fit(self, purchases: Purchases) -> Self:

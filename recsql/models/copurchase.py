@@ -12,7 +12,7 @@ import numpy as np
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.errors import ParameterError, did_you_mean
 from recsql.kernels.cooccurrence import top_neighbours
-from recsql.kernels.decay import epoch_day, now_factor, root_weights
+from recsql.kernels.decay import epoch_day, now_factor, root_decay, root_size, whole
 from recsql.kernels.group_changes import unmatched_groups
 from recsql.kernels.pairs import (
     Pairs,
@@ -26,6 +26,7 @@ from recsql.kernels.ranking import Neighbours
 from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
 
 HALF_LIVES_DAYS = (30.0, 120.0)
+SIZE_POWER = 0.5
 LEAST_RANKED = 50
 WEIGHTINGS = ("cosine", "jaccard", "confidence", "lift", "count")
 
@@ -88,28 +89,43 @@ class CoPurchase(Recommender):
     n_ij / n_i. Pairs below ``min_support`` groups are left out.
 
     With ``half_life_days`` a pair counts less the older it is: half, when its two purchases are
-    one half-life old on average. Sums of these weights take the places of the counts; the
-    support that ``min_support`` looks at stays the plain count.
+    one half-life old on average. With ``size_power`` a pair of a group of n items counts n **
+    -``size_power``: who buys everything says little about two of the items. Sums of these weights
+    take the places of the counts; the support that ``min_support`` looks at stays the plain count.
 
     Source: Linden, Smith and York, IEEE Internet Computing 7(1), 2003; unified recommendation
     framework for a CRM, section 2.2.
     """
 
+    refreshes: ClassVar[bool] = True
+
     weighting: str = "cosine"
     min_support: int = 2
     half_life_days: float | None = None
+    size_power: float = 0.0
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give every weighting, and two of them with ages where there is real time."""
-        found = [cls(weighting=weighting) for weighting in WEIGHTINGS]
+        """Give the weightings, some by size of the group, and with ages where there is real time.
+
+        Counts order the neighbours of an item as confidence does.
+        """
+        found = [cls(weighting=weighting) for weighting in WEIGHTINGS if weighting != "count"]
+        found.append(cls(weighting="confidence", size_power=SIZE_POWER))
         if real_time:
             found += [
                 cls(weighting=weighting, half_life_days=days)
                 for weighting in ("cosine", "confidence")
                 for days in HALF_LIVES_DAYS
             ]
+            oldest = HALF_LIVES_DAYS[-1]
+            found.append(cls(weighting="confidence", half_life_days=oldest, size_power=SIZE_POWER))
         return found
+
+    @property
+    def is_weighted(self) -> bool:
+        """Tell whether sums of weights take the places of counts."""
+        return self.half_life_days is not None or self.size_power != 0
 
     def __post_init__(self) -> None:
         self.keep_pair_bytes = 0  # not a setting: a trainer that will refresh raises it
@@ -127,6 +143,8 @@ class CoPurchase(Recommender):
                 f"half_life_days must be > 0, got {self.half_life_days}. "
                 "None counts all ages alike."
             )
+        if not 0 <= self.size_power <= 2:
+            raise ParameterError(f"size_power must be from 0 to 2, got {self.size_power}.")
 
     @classmethod
     @abstractmethod
@@ -165,7 +183,7 @@ class CoPurchase(Recommender):
         self._forget_ranking()
         self.pairs_: Pairs | None = None
         if bytes_needed <= self.keep_pair_bytes:
-            key = (self.name, self.epoch_, self.half_life_days)
+            key = (self.name, self.epoch_, self.half_life_days, self.size_power)
             if key not in purchases.shared:
                 purchases.shared[key] = self._count(self.groups_, self.n_items_)
             self.pairs_ = purchases.shared[key]
@@ -212,7 +230,7 @@ class CoPurchase(Recommender):
 
     def rank(self, k: int, eligible: Array | None) -> Neighbours:
         """Give the best ``k`` neighbours of every item."""
-        total = None if self.half_life_days is None else self.total_weight_
+        total = self.total_weight_ if self.is_weighted else None
         if self.pairs_ is not None:
             found = rank_pairs(
                 self.pairs_,
@@ -237,8 +255,7 @@ class CoPurchase(Recommender):
                 total_weight=total,
                 eligible=eligible,
             )
-        if self.weighting == "count" and self.half_life_days is not None:
-            assert self.today_ is not None  # epoch() refused otherwise
+        if self.weighting == "count" and self.is_weighted:
             factor = now_factor(self.today_, self.epoch_, self.half_life_days)
             return found._replace(score=found.score * factor)
         return found
@@ -292,10 +309,13 @@ class CoPurchase(Recommender):
 
     def _weighted_groups(self, purchases: Purchases) -> Groups:
         ptr, item = self.groups(purchases)
-        if self.half_life_days is None:
+        if not self.is_weighted:
             return Groups(ptr, item, None)
-        day = self.times(purchases, (ptr, item)) // MICROSECONDS_PER_DAY
-        return Groups(ptr, item, root_weights(day, self.epoch_, self.half_life_days))
+        weight = root_size(ptr, self.size_power)
+        if self.half_life_days is not None:
+            day = self.times(purchases, (ptr, item)) // MICROSECONDS_PER_DAY
+            weight = root_decay(day, self.epoch_, self.half_life_days) * weight
+        return Groups(ptr, item, whole(weight))
 
     def _count(self, groups: Groups, n_items: int) -> Pairs:
         return count_pairs(groups.ptr, groups.item, n_items, entry_weight=groups.weight)

@@ -23,6 +23,7 @@ class Popularity(Recommender):
         "related",
         "bundle",
         "trending",
+        "first",
         "next",
         "for_you",
     )

@@ -20,6 +20,7 @@ from recsql.models.base import Model, Purchases, Recommender, Requests
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
 from recsql.settings import setting_int, setting_number, setting_text
+from recsql.splits.protocols import purchases_for
 from recsql.store.models import StoredModel
 from recsql.store.stored import (
     StoredNeighbours,
@@ -77,7 +78,15 @@ def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
     if not dated.all():
         days = ItemDays(days.item[dated], days.day[dated], days.transactions[dated])
     cap = setting_int(session, "max_group_items", least=2)
-    return Purchases(snapshot.history, days, snapshot.reader.today, cap, snapshot.events)
+    return Purchases(
+        snapshot.history,
+        days,
+        snapshot.reader.today,
+        cap,
+        snapshot.events,
+        snapshot.user_features,
+        snapshot.item_features,
+    )
 
 
 def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> Model:
@@ -85,7 +94,7 @@ def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -
     model = model_named(stored.algorithm)(**stored.params)
     if isinstance(model, CoPurchase):
         model.keep_pair_bytes = pair_bytes(session)
-    return model.fit(purchases)
+    return model.fit(purchases_for(stored.task, purchases))
 
 
 def pair_bytes(session: Session) -> int:

@@ -86,15 +86,23 @@ def candidates_for(
         Candidate(task, model) for cls in wanted for model in cls.variants(real_time=real_time)
     ]
     if names is None and not any(candidate.is_setting(incumbent) for candidate in found):
-        found += _serving_now(task, incumbent)
+        found = _beside(found, _serving_now(task, incumbent))
     for candidate in found:
         if isinstance(candidate.model, CoPurchase):
             candidate.model.keep_pair_bytes = pair_bytes
     trivial: list[Model] = [cls() for cls in baselines_for(task)]
     if task not in ("trending", "repeat"):
         trivial.append(Popularity(days=None))
-    may_serve = task in CUSTOMER_TASKS and names is None
+    may_serve = task in (*CUSTOMER_TASKS, "first") and names is None
     return [Candidate(task, model, baseline=True, may_serve=may_serve) for model in trivial] + found
+
+
+def _beside(found: list[Candidate], more: list[Candidate]) -> list[Candidate]:
+    """Put more settings of a model after those that compete already."""
+    names = {candidate.model.name for candidate in more}
+    after = [n for n, candidate in enumerate(found, start=1) if candidate.model.name in names]
+    place = max(after, default=len(found))
+    return [*found[:place], *more, *found[place:]]
 
 
 def _serving_now(task: str, incumbent: StoredModel | None) -> list[Candidate]:

@@ -16,14 +16,18 @@ from recsql.selection.candidates import Candidate
 from recsql.selection.evaluate import evaluate
 from recsql.selection.evaluated import COST, TEST, VALIDATION, Evaluated
 from recsql.selection.ranking import Ranking
-from recsql.splits.protocols import split
+from recsql.splits.protocols import purchases_for, split
 from recsql.splits.split import Split
 
 Array = np.ndarray[Any, np.dtype[Any]]
-RUNG_ENTRIES = 50_000  # below it every setting is measured on everything
+RUNG_ENTRIES = 50_000  # below twice as many every setting is measured on everything
 RUNG_QUERIES = 1_000
 RUNG_GROWTH = 4
 CALLS = 20  # queries asked alone
+# Measured where queries are asked alone: for the report, and wherever the ranking weighs one.
+MEASURED_ALONE = frozenset(
+    {"predict_p50_microseconds", "predict_p99_microseconds", "rows_per_second"}
+)
 USED_UP = "budget_s was used up"
 
 
@@ -76,9 +80,10 @@ def compete(
     """Measure every candidate.
 
     The winner is chosen on the validation part. Settings of one model are halved on growing
-    samples of it before (successive halving), all but ``keep``. The best setting of each model is
-    measured once on the test part, which decides nothing. What the time does not allow is skipped;
-    the first baseline and the first model are measured in any case.
+    samples of it before (successive halving), all but ``keep``, the one that serves now. The best
+    setting of each model is measured once on the test part, which decides nothing. What the time
+    does not allow is skipped; the first baseline, the first model and ``keep`` are measured in any
+    case.
 
     Source: Jamieson and Talwalkar, AISTATS 2016 (successive halving).
     """
@@ -88,19 +93,10 @@ def compete(
     begun: set[bool] = set()
     for _, group in groupby(competing, key=lambda c: (c.baseline and id(c), c.model.name)):
         settings = list(group)
-        forced = settings[0].baseline not in begun
-        begun.add(settings[0].baseline)
         if arena.validation:
-            settings = _halved(settings, arena, keep, clock)
-        seconds = 0.0
-        for place, candidate in enumerate(settings):
-            if not (forced and place == 0) and not clock.allows(seconds):
-                candidate.status, candidate.error = "skipped", USED_UP
-                continue
-            started = time.perf_counter()
-            if arena.validation:
-                _measure(candidate, arena, arena.validation, VALIDATION)
-            seconds = time.perf_counter() - started
+            first = settings[0].baseline not in begun
+            _compare(settings, arena, keep, clock, one_at_least=first)
+        begun.add(settings[0].baseline)
         measured = [candidate for candidate in settings if candidate.status == "candidate"]
         best += sorted(measured, key=lambda c: -c.score)[:1]
     for candidate in best:
@@ -108,10 +104,31 @@ def compete(
             _measure(candidate, arena, arena.test, TEST)
 
 
+def _compare(
+    settings: Sequence[Candidate],
+    arena: Arena,
+    keep: Candidate | None,
+    clock: Clock,
+    *,
+    one_at_least: bool,
+) -> None:
+    """Measure the settings of one model on the validation part, the best of the samples first."""
+    seconds = 0.0
+    for place, candidate in enumerate(_halved(settings, arena, keep, clock)):
+        needed = candidate is keep or (one_at_least and place == 0)
+        if not needed and not clock.allows(seconds):
+            _skip(candidate, USED_UP)
+            continue
+        started = time.perf_counter()
+        _measure(candidate, arena, arena.validation, VALIDATION)
+        seconds = time.perf_counter() - started
+
+
 def _halved(
-    settings: list[Candidate], arena: Arena, keep: Candidate | None, clock: Clock
+    settings: Sequence[Candidate], arena: Arena, keep: Candidate | None, clock: Clock
 ) -> list[Candidate]:
-    """Give the settings of a model that are left after growing samples of the validation part."""
+    """Give the settings that are left after growing samples of the validation part, best first."""
+    settings = list(settings)
     for share in _shares(arena.validation[-1].train.size):
         if len(settings) < 2 or not clock.allows(0.0):
             break
@@ -119,35 +136,54 @@ def _halved(
         parts = [part for part in parts if len(part.queries)]
         if not parts:
             break
-        scores = [_score(candidate, arena, parts) for candidate in settings]
+        scores = _scores(settings, arena, parts, keep, clock)
         order = sorted(range(len(settings)), key=lambda place: (-scores[place], place))
-        n_left = (len(settings) + 1) // 2
-        for place in order[n_left:]:
+        for place in order[(len(settings) + 1) // 2 :]:
             if settings[place] is not keep and settings[place].status == "candidate":
-                settings[place].status = "skipped"
-                settings[place].error = (
+                _skip(
+                    settings[place],
                     f"score {scores[place]:.4f} on {share:.0%} of the purchases, "
-                    f"the best setting {scores[order[0]]:.4f}"
+                    f"the best setting {scores[order[0]]:.4f}",
                 )
-        settings = [candidate for candidate in settings if candidate.status == "candidate"]
+        settings = [settings[place] for place in order if settings[place].status == "candidate"]
     return settings
 
 
+def _scores(
+    settings: Sequence[Candidate],
+    arena: Arena,
+    parts: Sequence[Split],
+    keep: Candidate | None,
+    clock: Clock,
+) -> list[float]:
+    """Score settings on a sample; below any other those that fail, or have no time any more."""
+    scores, seconds = [], 0.0
+    for place, candidate in enumerate(settings):
+        if place > 0 and candidate is not keep and not clock.allows(seconds):
+            _skip(candidate, USED_UP)
+            scores.append(float("-inf"))
+            continue
+        started = time.perf_counter()
+        found = _evaluated(candidate, arena, parts)
+        scores.append(float("-inf") if found is None else float(arena.ranking.values(found).mean()))
+        seconds = time.perf_counter() - started
+    return scores
+
+
+def _skip(candidate: Candidate, why: str) -> None:
+    candidate.status, candidate.error = "skipped", why
+
+
 def _shares(size: int) -> Iterator[float]:
-    """Give the shares of the purchases that settings are halved on, ascending, below 1."""
+    """Give the shares of the purchases that settings are halved on, ascending, at most a half."""
     n = RUNG_ENTRIES
-    while n < size:
+    while 2 * n <= size:
         yield n / size
         n *= RUNG_GROWTH
 
 
-def _score(candidate: Candidate, arena: Arena, parts: Sequence[Split]) -> float:
-    found = _evaluated(candidate, arena, parts)
-    return float("-inf") if found is None else float(arena.ranking.values(found).mean())
-
-
 def _measure(candidate: Candidate, arena: Arena, parts: Sequence[Split], name: str) -> None:
-    found = _evaluated(candidate, arena, parts, CALLS if name == TEST else 0)
+    found = _evaluated(candidate, arena, parts, calls_alone=name == TEST)
     if found is None:
         return
     candidate.metrics += found.metrics(name, arena.seed)
@@ -158,11 +194,15 @@ def _measure(candidate: Candidate, arena: Arena, parts: Sequence[Split], name: s
 
 
 def _evaluated(
-    candidate: Candidate, arena: Arena, parts: Sequence[Split], n_calls: int = 0
+    candidate: Candidate, arena: Arena, parts: Sequence[Split], *, calls_alone: bool = False
 ) -> Evaluated | None:
-    """Evaluate a candidate; one that fails says why in its row, and the others go on."""
+    """Evaluate a candidate; one that fails says why in its row, and the others go on.
+
+    What it learns is forgotten: all candidates at once may not fit into memory.
+    """
+    n_calls = CALLS if calls_alone or not MEASURED_ALONE.isdisjoint(arena.ranking.weights) else 0
     try:
-        return evaluate(candidate.model, parts, arena.available, n_calls)
+        return evaluate(copy.copy(candidate.model), parts, arena.available, n_calls)
     except Exception as error:
         fail(candidate, error)
         return None
@@ -188,7 +228,7 @@ def promote(order: Sequence[Candidate], purchases: Purchases) -> Model | None:
     for candidate in order:
         model = copy.copy(candidate.model)
         try:
-            model.fit(purchases)
+            model.fit(purchases_for(candidate.task, purchases))
         except Exception as error:
             fail(candidate, error)
             continue

@@ -186,7 +186,11 @@ def _write_selection(session: Session, competition: Competition, previous: str |
     winner, decision = competition.winner, competition.decision
     if winner is None:
         return
-    value = competition.candidates[competition.ids.index(winner.model_id)].score
+    serving = competition.candidates[competition.ids.index(winner.model_id)]
+    chosen, value = decision.order[0], serving.score
+    if chosen is not serving:
+        failed = f"{chosen.model.name} could not learn from everything ({chosen.error})"
+        decision = Decision(decision.order, False, None, f"{failed}; before: {decision.why}")
     session.execute(
         "INSERT INTO recsql.selections VALUES (?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP)",
         [

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recsql.data.features import AttributeEncoder
 from recsql.database import Session
-from recsql.models.base import Model
+from recsql.models.base import Model, Purchases
 from recsql.models.catalogue import model_named
+from recsql.models.random_walk import RandomWalk
+from recsql.settings import setting_int
+from recsql.splits.customers import customers_rebuy
 from recsql.store.artifacts import (
     artifact_versions,
     delete_artifacts,
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 ARRAYS = "model"
 ITEMS = "items"
+ENCODER = "attributes"
 
 
 def write_model(
@@ -33,15 +38,21 @@ def write_model(
     item_ids: pa.Array,
     *,
     exclude_bought: bool,
+    encoder: AttributeEncoder | None = None,
 ) -> None:
     """Store a fitted model in place of what was stored under its id.
 
-    ``exclude_bought`` tells what its answers leave out where a call does not say.
+    Parameters
+    ----------
+    exclude_bought : what its answers leave out where a call does not say
+    encoder : how attributes of customers became features; None where it knows none
     """
     delete_artifacts(session, stored.model_id)
     write_artifact(session, stored.model_id, ARRAYS, model.arrays())
     ids = _id_arrays(item_ids) | {"exclude_bought": np.array([exclude_bought])}
     write_artifact(session, stored.model_id, ITEMS, ids)
+    if encoder is not None:
+        write_artifact(session, stored.model_id, ENCODER, encoder.arrays())
     session.execute(
         "UPDATE recsql.models AS m SET size_bytes = ? WHERE m.model_id = ?",
         [sum(size for _, _, size in artifact_versions(session, stored.model_id)), stored.model_id],
@@ -61,6 +72,33 @@ def read_model(session: Session, stored: StoredModel) -> tuple[Model, Sequence[s
     model = model_named(stored.algorithm)(**stored.params)
     model.restore(read_artifact(session, stored.model_id, ARRAYS), len(ids))
     return model, ids, bool(arrays["exclude_bought"][0])
+
+
+def walk_of(task: str) -> StoredModel:
+    """Name the walk that answers an item-to-item task for one customer, whoever serves the task."""
+    over = "customers" if task == "related" else "baskets"
+    return StoredModel(f"{task}/walk", task, RandomWalk.name, RandomWalk(over=over).params())
+
+
+def write_walk(session: Session, task: str, purchases: Purchases, item_ids: pa.Array) -> None:
+    """Store what the walk of a task goes over: at most ``max_customer_events`` purchases."""
+    most = setting_int(session, "max_customer_events")
+    known = purchases
+    if purchases.size > most:
+        rng = np.random.default_rng(0)
+        known = purchases.random_part(most / purchases.size, rng)[0]
+    stored = walk_of(task)
+    model = model_named(stored.algorithm)(**stored.params).fit(known)
+    rebuy = purchases.events is not None and customers_rebuy(purchases.events)
+    leaves_out = task == "related" or not rebuy
+    write_model(session, stored, model, item_ids, exclude_bought=leaves_out)
+
+
+def read_encoder(session: Session, model_id: str) -> AttributeEncoder | None:
+    """Give how attributes become features of a stored model; None where it knows none."""
+    if all(name != ENCODER for name, _, _ in artifact_versions(session, model_id)):
+        return None
+    return AttributeEncoder.of_arrays(read_artifact(session, model_id, ENCODER))
 
 
 def _id_arrays(item_ids: pa.Array) -> dict[str, Any]:

@@ -16,6 +16,7 @@ DOUBT = 0.05
 RESAMPLES = 4000
 MUCH_CHEAPER = 10.0
 CHEAP_SECONDS = 1.0  # below this, cost decides nothing
+LEAST_QUERIES = 20  # of fewer, resamples say nothing about others
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
 
     The best replaces the incumbent where the paired bootstrap interval of their difference, with
     the doubt of 5% shared among all rivals (Bonferroni), lies above zero; or where it may be as
-    good and costs less than a tenth. Else the incumbent stays, and is learned anew.
+    good and costs less than a tenth. Else the incumbent stays, and is learned anew. Without an
+    incumbent, one that refreshes exactly goes before one that does not and may be no better.
 
     Parameters
     ----------
@@ -50,18 +52,20 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     """
     if not able:
         return Decision([], False, None, "no model could be trained")
-    best = able[0]
+    best, serving = able[0], _serving(able, incumbent)
     if best.values is None:
-        return Decision(list(able), False, None, "too little data to compare")
-    serving = _serving(able, incumbent)
+        order = sorted(able, key=lambda candidate: candidate is not serving)
+        return Decision(order, False, None, "too little data to compare")
+    if serving is None:
+        able = _exact_first(able, seed)
+        best = able[0]
     rival = serving if serving is not None and serving is not best else None
     if rival is None and len(able) > 1:
         rival = able[1]
     if rival is None or rival.values is None:
         return Decision(list(able), True, None, "the only setting that could be measured")
     difference = best.values - rival.values
-    level = 1 - DOUBT / max(1, len(able) - 1)
-    low, high = bootstrap_interval(difference, seed, level=level, resamples=RESAMPLES)
+    low, high = _interval(difference, able, seed)
     margin = float(difference.mean())
     words = (
         f"score {best.score:.4f} against {rival.score:.4f} of "
@@ -84,6 +88,24 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     )
 
 
+def _exact_first(able: Sequence[Candidate], seed: int) -> list[Candidate]:
+    """Put the best model whose answers refresh exactly first, if it may be as good as the best."""
+    best = able[0]
+    exact = next((c for c in able if c.model.refreshes and c.values is not None), None)
+    if best.model.refreshes or exact is None or exact.values is None or best.values is None:
+        return list(able)
+    low, _ = _interval(best.values - exact.values, able, seed)
+    return list(able) if low > 0 else [exact, *(c for c in able if c is not exact)]
+
+
+def _interval(difference: np.ndarray, able: Sequence[Candidate], seed: int) -> tuple[float, float]:
+    """Give the interval of a mean difference that all rivals together leave 5% outside of."""
+    if len(difference) < LEAST_QUERIES:
+        return -math.inf, math.inf
+    level = 1 - DOUBT / max(1, len(able) - 1)
+    return bootstrap_interval(difference, seed, level=level, resamples=RESAMPLES)
+
+
 def _serving(able: Sequence[Candidate], incumbent: StoredModel | None) -> Candidate | None:
     return next((candidate for candidate in able if candidate.is_setting(incumbent)), None)
 
@@ -96,6 +118,8 @@ def _is_much_cheaper(one: Candidate, other: Candidate) -> bool:
 def _queries_needed(difference: np.ndarray, low: float) -> int:
     """Estimate the queries that would lift the interval above zero if the difference is real."""
     mean = float(difference.mean())
+    if len(difference) < LEAST_QUERIES:
+        return LEAST_QUERIES
     if mean <= 0:
         return 10 * len(difference)
     return math.ceil(len(difference) * ((mean - low) / mean) ** 2)

@@ -16,6 +16,7 @@ from recsql.database import Session
 from recsql.errors import ParameterError, did_you_mean
 from recsql.metrics.registry import registry
 from recsql.selection.evaluated import Evaluated
+from recsql.store.weights import default_weights
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -62,6 +63,8 @@ def read_ranking(session: Session, task: str) -> Ranking:
         "WHERE w.task = ? ORDER BY w.metric",
         [task],
     )
+    if not rows:  # rows that the user deleted count as the preset
+        rows = default_weights(task)
     for metric, weight, direction in rows:
         _check(task, metric, weight, direction)
     total = sum(weight for _, weight, _ in rows)

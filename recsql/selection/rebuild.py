@@ -21,11 +21,18 @@ from recsql.selection.answers import (
     write_scores,
 )
 from recsql.selection.competition import Competition, write_competition
-from recsql.selection.customer_models import write_model
+from recsql.selection.customer_models import write_model, write_walk
+from recsql.selection.drift import write_baseline
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
 from recsql.splits.customers import leaves_out_bought
-from recsql.store.models import StoredModel, incumbents, insert_run, retire
+from recsql.store.models import (
+    StoredModel,
+    drop_old_artifacts,
+    incumbents,
+    insert_run,
+    retire,
+)
 from recsql.store.stored import (
     DAYS,
     buyer_table,
@@ -33,7 +40,7 @@ from recsql.store.stored import (
     replace_table_by_query,
     write_top_items,
 )
-from recsql.tasks import LIVE_TASKS, NEIGHBOUR_TASKS
+from recsql.tasks import FEATURE_TASKS, LIVE_TASKS, NEIGHBOUR_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,8 +51,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
     """Count everything again with the incumbents there are."""
     started = time.perf_counter()
-    with_events = any(stored.task in LIVE_TASKS for stored in incumbents(session))
-    snapshot = read_snapshot(session, with_events=with_events)
+    serving = {stored.task for stored in incumbents(session)}
+    snapshot = read_snapshot(
+        session,
+        with_events=not serving.isdisjoint(LIVE_TASKS),
+        with_features=not serving.isdisjoint(FEATURE_TASKS),
+    )
     purchases = make_purchases(session, snapshot)
     write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
 
@@ -86,15 +97,28 @@ def write_rebuilt(
         _write_purchases(session, buyers)
         write_scores(session, snapshot, counts)
         write_top_items(session, snapshot.item_ids, lists)
+        if competitions:
+            write_baseline(session)
         for competition in competitions:
-            if competition.winner is not None:
-                retire(session, competition.task, kept)
+            has_winner = competition.winner is not None
+            retire(session, competition.task, with_incumbent=has_winner)
+            if has_winner:
+                drop_old_artifacts(session, competition.task, kept)
             assert customers is not None
             write_competition(session, competition, snapshot, customers, seed)
         for task in [name for name in learned if name in LIVE_TASKS]:
             leaves_out = leaves_out_bought(task, purchases)
             stored, model = serving[task], learned[task]
-            write_model(session, stored, model, snapshot.item_ids, exclude_bought=leaves_out)
+            write_model(
+                session,
+                stored,
+                model,
+                snapshot.item_ids,
+                exclude_bought=leaves_out,
+                encoder=snapshot.encoder if task in FEATURE_TASKS else None,
+            )
+        for task in of_items:
+            write_walk(session, task, purchases, snapshot.item_ids)
         kept_pairs = [write_base(session, serving[name], model) for name, model in fitted.items()]
         insert_run(
             session,
@@ -106,6 +130,7 @@ def write_rebuilt(
                 "buyers": len(buyers),
                 "items": snapshot.n_items,
                 "not_learned": not_learned,
+                "learned_until": snapshot.reader.now,
             },
         )
         finish(session)

@@ -101,7 +101,7 @@ def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
         raise NotTrainedError(
             "A task must be trained before a refresh, got none. CALL recsql.train()."
         )
-    reason = _why_rebuild(session, serving)
+    reason = _why_incomparable(session)
     if reason is not None:
         rebuild(session, reason, finish)
         return Refreshed("rebuilt", reason, 0, 0)
@@ -112,6 +112,10 @@ def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
         with session.transaction():
             insert_run(session, "refresh", "asked", time.perf_counter() - started, {})
         return Refreshed("nothing changed", "", 0, 0)
+    reason = _why_not_in_place(session, serving)
+    if reason is not None:
+        rebuild(session, reason, finish)
+        return Refreshed("rebuilt", reason, 0, 0)
     changed = _change_models(session, serving, change)
     if changed is None:
         reason = "the day that ages are counted to has moved on"
@@ -143,15 +147,20 @@ def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
     return done
 
 
-def _why_rebuild(session: Session, serving: dict[str, StoredModel]) -> str | None:
-    """Say why the stored counts cannot be changed in place; None when they can."""
+def _why_incomparable(session: Session) -> str | None:
+    """Say why what changed cannot be told from what is stored; None when it can."""
     stored = session.value("SELECT t.definition FROM recsql.totals AS t")
     if stored != state_definition(session, purchase_reader(session)):
         return "the binding, the event weights, a setting or the version of DuckDB changed"
+    return None
+
+
+def _why_not_in_place(session: Session, serving: dict[str, StoredModel]) -> str | None:
+    """Say why the stored counts cannot be changed in place; None when they can."""
     for task, model in serving.items():
         if task not in NEIGHBOUR_TASKS:
             continue
-        if not issubclass(model_named(model.algorithm), CoPurchase):
+        if not model_named(model.algorithm).refreshes:
             return f"{task} is answered by {model.algorithm}, which is learned from everything"
         if not are_kept(session, model):
             return f"the pairs of {task} were too many to keep (setting max_pair_megabytes)"

@@ -18,7 +18,7 @@ from recsql.selection.compete import Clock, promote
 from recsql.selection.competition import hold
 from recsql.selection.rebuild import write_rebuilt
 from recsql.store.models import incumbents, next_run_number
-from recsql.tasks import LIVE_TASKS, TASKS
+from recsql.tasks import FEATURE_TASKS, LIVE_TASKS, TASKS
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_EVALUATION_ENTRIES = 5_000_000
@@ -27,15 +27,16 @@ MOST_EVALUATION_ENTRIES = 5_000_000
 def train(
     session: Session,
     *,
-    task: str | None,
-    models: Sequence[str] | None,
-    budget_s: float | None,
-    seed: int,
-    protocol: str | None,
-    each: Callable[[Sequence[str]], Iterator[str]],
+    tasks: Sequence[str] | None = None,
+    models: Sequence[str] | None = None,
+    budget_s: float | None = None,
+    seed: int = 0,
+    protocol: str | None = None,
+    each: Callable[[Sequence[str]], Iterator[str]] = iter,
     finish: Callable[[Session], None],
+    reason: str = "asked",
 ) -> list[str]:
-    """Train the models of one task or of all; gives the ids of the models of this run.
+    """Train the models of some tasks; gives the ids of the models of this run.
 
     Models are compared on at most about 5 million purchases, those of random buyers, each task in
     an equal share of the time that is left; the winners learn from all. Tasks that are not trained
@@ -44,16 +45,20 @@ def train(
 
     Parameters
     ----------
+    tasks : None: all of them, or those that ``models`` can serve
     budget_s : seconds after which no further candidate is begun; at least one a task is trained
     protocol : 'time' or 'paper'; None: time where there is one
     each : wraps the tasks, for a progress bar
     finish : called inside the writing transaction (what depends on the stored answers follows)
     """
     started = time.perf_counter()
-    tasks = list(TASKS if task is None else [task])
-    if models is not None and task is None:
-        tasks = [t for t in TASKS if any(_serves(t, name) for name in models)]
-    snapshot = read_snapshot(session, with_events=any(t in LIVE_TASKS for t in tasks))
+    if tasks is None:
+        tasks = [t for t in TASKS if models is None or any(_serves(t, name) for name in models)]
+    snapshot = read_snapshot(
+        session,
+        with_events=any(t in LIVE_TASKS for t in tasks),
+        with_features=any(t in FEATURE_TASKS for t in tasks),
+    )
     if snapshot.n_items == 0:
         raise StateError(
             "The interactions must hold at least one purchase, got none. "
@@ -85,7 +90,15 @@ def train(
             for n, c in enumerate(competition.candidates, start=1)
         ]
     write_rebuilt(
-        session, snapshot, purchases, competitions, seed, started, finish, customers=customers
+        session,
+        snapshot,
+        purchases,
+        competitions,
+        seed,
+        started,
+        finish,
+        reason=reason,
+        customers=customers,
     )
     return [model_id for competition in competitions for model_id in competition.ids]
 
@@ -93,10 +106,14 @@ def train(
 def _evaluated_on(purchases: Purchases, seed: int) -> tuple[Purchases, Array]:
     """Give the purchases that models are compared on, and whose they are: places of customers."""
     share = MOST_EVALUATION_ENTRIES / max(purchases.size, 1)
+    is_user, rng = purchases.history.is_user, np.random.default_rng(seed)
     if share >= 1:
-        return purchases, np.arange(int(purchases.history.is_user.sum()))
-    chosen, place = purchases.random_part(share, np.random.default_rng(seed))
-    return chosen, np.flatnonzero(place >= 0)
+        return purchases, np.arange(int(is_user.sum()))
+    if purchases.events is None:
+        buyers = rng.random(len(is_user)) < share
+        return purchases.of_buyers(buyers), np.flatnonzero(buyers[is_user])
+    chosen, place = purchases.random_part(share, rng)
+    return chosen, np.flatnonzero(place[: int(is_user.sum())] >= 0)  # sessions have no id
 
 
 def _share_of_time(deadline: float | None, tasks_left: int) -> Clock:

@@ -6,16 +6,18 @@ was sold most by the last training or refresh (``model`` is then ``popularity``)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from recsql.data.attributes import read_features
+from recsql.data.features import Features, joined
 from recsql.data.live import LiveHistory, given_sessions, read_live
 from recsql.data.purchases import purchase_reader
 from recsql.database import Session
-from recsql.errors import ParameterError
+from recsql.errors import ParameterError, UnknownNameError, did_you_mean
 from recsql.models.base import Recommender, Requests
 from recsql.serving.residents import Resident, gone_items, resident_of
 
@@ -28,7 +30,8 @@ FALLBACK = "popularity"
 class Asked:
     """One request for a customer: ``exclude_bought`` None lets the data decide.
 
-    With ``items`` it is for a session that holds these items in this order, whoever has it.
+    With ``items`` it is for a session that holds these items in this order, whoever has it; with
+    ``attributes``, values by name, for somebody like this who is no customer yet.
     """
 
     user: str | None
@@ -36,6 +39,7 @@ class Asked:
     until: int | None = None
     exclude_bought: bool | None = None
     items: Sequence[str | None] | None = None
+    attributes: Mapping[str, Any] | None = None
 
 
 def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row]]:
@@ -56,27 +60,37 @@ def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row
     if not asked:
         return []
     with session.transaction():
-        resident = resident_of(session, task)
-        if asked[0].items is None:
-            history = read_live(
-                session,
-                purchase_reader(session, live=True),
-                [one.user for one in asked],
-                [one.until for one in asked],
-                resident.code_of,
-                len(resident.ids),
-            )
-        else:
-            sessions = [one.items or [] for one in asked]
-            history = given_sessions(sessions, resident.code_of, len(resident.ids))
-        gone = gone_items(session)
-        rows = _recommended(resident, history, asked, gone)
-        _fill_up(session, rows, asked, history, resident, gone)
+        return answer_now(session, task, asked)
+
+
+def answer_now(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row]]:
+    """Give the rows of each request, in the caller's transaction; ``k`` is checked."""
+    resident = resident_of(session, task)
+    if asked[0].items is None:
+        history = read_live(
+            session,
+            purchase_reader(session, live=True),
+            [one.user for one in asked],
+            [one.until for one in asked],
+            resident.code_of,
+            len(resident.ids),
+        )
+    else:
+        sessions = [one.items or [] for one in asked]
+        history = given_sessions(sessions, resident.code_of, len(resident.ids))
+    gone = gone_items(session)
+    features = _features(session, resident, asked)
+    rows = _recommended(resident, history, asked, gone, features)
+    _fill_up(session, rows, asked, history, resident, gone)
     return rows
 
 
 def _recommended(
-    resident: Resident, history: LiveHistory, asked: Sequence[Asked], gone: frozenset[str]
+    resident: Resident,
+    history: LiveHistory,
+    asked: Sequence[Asked],
+    gone: frozenset[str],
+    features: Features | None,
 ) -> list[list[Row]]:
     """Ask the model, once for those who want their own items and once for those who do not."""
     model = resident.model
@@ -92,6 +106,8 @@ def _recommended(
         requests = Requests.of_customers(
             np.full(len(chosen), -1), history.events.of_users(np.array(chosen)), exclude_bought=flag
         )
+        if features is not None:
+            requests = replace(requests, features=features.of_rows(np.array(chosen)))
         most = max(asked[place].k or 1 for place in chosen)
         found = model.recommend(requests, min(most, max(len(resident.ids), 1)), eligible)
         for place, codes, scores in zip(chosen, found.item, found.score, strict=True):
@@ -102,6 +118,38 @@ def _recommended(
                 if code >= 0
             ]
     return rows
+
+
+def _features(session: Session, resident: Resident, asked: Sequence[Asked]) -> Features | None:
+    """Give the features of each request: of the attributes given, or bound for the customer.
+
+    Raises
+    ------
+    UnknownNameError
+        An attribute is given that is not bound, or is private.
+    """
+    encoder = resident.encoder
+    if encoder is None:
+        return None
+    if asked[0].attributes is None:
+        import pyarrow as pa
+
+        ids = pa.array([one.user for one in asked], pa.string())
+        distinct = ids.unique().drop_null()
+        found, _ = read_features(session, "users", distinct, encoder)
+        place = {text: row for row, text in enumerate(distinct.to_pylist())}
+        nothing = encoder.encode_rows([{}])
+        both = joined(found, nothing)
+        return both.of_rows(np.array([place.get(one.user, len(place)) for one in asked]))
+    known = {code.name.lower(): code.name for code in encoder.attributes}
+    for one in asked:
+        for name in one.attributes or ():
+            if name.lower() not in known:
+                raise UnknownNameError(
+                    f"attributes must be among {', '.join(known.values())}, got {name!r}."
+                    f"{did_you_mean(name, known.values())}"
+                )
+    return encoder.encode_rows([one.attributes or {} for one in asked])
 
 
 def _fill_up(

@@ -7,10 +7,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from recsql.data.features import AttributeEncoder
 from recsql.database import Session
 from recsql.errors import NotTrainedError
 from recsql.models.base import Model
-from recsql.selection.customer_models import read_model
+from recsql.selection.customer_models import read_encoder, read_model, walk_of
 from recsql.store.artifacts import artifact_versions
 from recsql.store.models import StoredModel, incumbents
 
@@ -19,12 +20,16 @@ MOST_RESIDENT = 8
 
 @dataclass(frozen=True)
 class Resident:
-    """A model in memory, its item ids as text by code and back, and what it leaves out."""
+    """A model in memory, its item ids as text by code and back, and what it leaves out.
+
+    ``encoder`` makes features of attributes; None where it knows none.
+    """
 
     model: Model
     ids: Sequence[str]
     code_of: dict[str, int]
     exclude_bought: bool
+    encoder: AttributeEncoder | None
 
 
 _RESIDENT: OrderedDict[tuple[str, ...], Resident] = OrderedDict()
@@ -41,8 +46,30 @@ def gone_items(session: Session) -> frozenset[str]:
 
 
 def resident_of(session: Session, task: str) -> Resident:
-    """Give the incumbent of a task from memory, or read it; by what it is, not by its id."""
-    stored = _incumbent(session, task)
+    """Give the incumbent of a task from memory, or read it.
+
+    Raises
+    ------
+    NotTrainedError
+        The task has no incumbent.
+    """
+    return _resident(session, _incumbent(session, task))
+
+
+def resident_walk(session: Session, task: str) -> Resident:
+    """Give the walk of an item-to-item task from memory, or read it.
+
+    Raises
+    ------
+    NotTrainedError
+        The task has no incumbent.
+    """
+    _incumbent(session, task)
+    return _resident(session, walk_of(task))
+
+
+def _resident(session: Session, stored: StoredModel) -> Resident:
+    """Give a stored model; in memory it is known by what it is, not by its id."""
     versions = artifact_versions(session, stored.model_id)
     key = (stored.algorithm, repr(stored.params), *(sha256 for _, sha256, _ in versions))
     with _LOCK:
@@ -51,7 +78,8 @@ def resident_of(session: Session, task: str) -> Resident:
             return _RESIDENT[key]
     model, ids, exclude_bought = read_model(session, stored)
     code_of = {text: code for code, text in enumerate(ids)}
-    resident = Resident(model, ids, code_of, exclude_bought)
+    encoder = read_encoder(session, stored.model_id)
+    resident = Resident(model, ids, code_of, exclude_bought, encoder)
     with _LOCK:
         _RESIDENT[key] = resident
         while len(_RESIDENT) > MOST_RESIDENT:

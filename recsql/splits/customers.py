@@ -52,7 +52,8 @@ def by_customers(task: str, purchases: Purchases, seed: int) -> list[Split]:
         hidden = hidden_last_basket(events)
         several = np.bincount(events.user[hidden], minlength=events.n_users) > 0
         chosen = several & (np.random.default_rng(seed).random(events.n_users) < SHARE_TEST)
-        train = purchases.only_events(events.of_users(np.flatnonzero(~chosen)))
+        learned = np.flatnonzero(~chosen)
+        train = purchases.only_events(events.of_users(learned), learned)
         queries = _ask(task, train, events, hidden & chosen[events.user], seed, chosen)
         nobody = np.full(len(queries), -1, dtype=np.int32)
         queries = replace(queries, requests=replace(queries.requests, user=nobody))
@@ -68,7 +69,7 @@ def leaves_out_bought(task: str, purchases: Purchases) -> bool:
     assert purchases.events is not None  # tasks of customers have them
     if task == "repeat":
         return False
-    return task == "for_you" or not customers_rebuy(purchases.events)
+    return task in ("for_you", "first") or not customers_rebuy(purchases.events)
 
 
 def _ask(

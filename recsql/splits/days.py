@@ -45,6 +45,8 @@ def _split_at_day(task: str, purchases: Purchases, last_day: int) -> Split | Non
         truth = _largest(sold, POPULAR_TRUTH)
     else:
         truth = _largest((sold - norm) / np.sqrt(norm + hidden / NORM_DAYS), TREND_TRUTH)
+        if len(truth) == 0:  # nothing sells above its norm
+            return None
     ptr = np.array([0, len(truth)], dtype=np.int64)
     queries = Queries(Requests.of_items(np.array([-1])), ptr, np.sort(truth))
     cut = first * MICROSECONDS_PER_DAY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recsql.models.base import Purchases
-from recsql.splits import customers, days, neighbours, repeats
+from recsql.splits import customers, days, first, neighbours, repeats
 from recsql.splits.split import Split
 
 
@@ -25,6 +25,8 @@ def split(task: str, purchases: Purchases, seed: int, protocol: str | None = Non
         return neighbours.by_groups(task, purchases, seed)
     if task in ("next", "for_you"):
         return customers.by_customers(task, purchases, seed)
+    if task == "first":
+        return first.by_customers(purchases, seed)
     return repeats.by_pairs(purchases, seed) if task == "repeat" else []
 
 
@@ -33,6 +35,13 @@ def _by_time(task: str, purchases: Purchases, seed: int) -> list[Split]:
         return days.by_days(task, purchases)
     if task in ("related", "bundle"):
         return neighbours.by_time(task, purchases, seed)
+    if task == "first":
+        return first.by_time(purchases, seed)
     if task == "repeat":
         return repeats.by_time(purchases, seed)
     return customers.by_time(task, purchases, seed)
+
+
+def purchases_for(task: str, purchases: Purchases) -> Purchases:
+    """Give the purchases that models of a task learn from: for ``first`` first baskets only."""
+    return first.first_purchases(purchases) if task == "first" else purchases

@@ -65,9 +65,12 @@ def by_time(purchases: Purchases, seed: int) -> list[Split]:
     the part, the more of the others are short.
     """
     events = purchases.events
-    if events is None or purchases.today is None or len(events.item) == 0:
+    if events is None or purchases.today is None:
         return []
-    first_day = int(events.time.min() // MICROSECONDS_PER_DAY)
+    dated = events.time[events.time != 0]  # 0 has no time: it is not in the first days
+    if len(dated) == 0:
+        return []
+    first_day = int(dated.min() // MICROSECONDS_PER_DAY)
     day = purchases.today + 1 - (purchases.today + 1 - first_day) // DAYS_OF_ALL
     if day in (first_day, purchases.today + 1):
         return []
@@ -112,16 +115,25 @@ def _split(
     day: Array,
     seed: int,
 ) -> list[Split]:
-    if len(pair) == 0:
-        return []
+    events = train.events
+    assert events is not None
+    if len(pair) == 0 or not anyone_repeats(events):
+        return []  # an interval can neither be asked for nor learned
     if len(pair) > MOST_QUERIES:
         chosen = np.sort(np.random.default_rng(seed).choice(len(pair), MOST_QUERIES, replace=False))
         pair, day = pair[chosen], day[chosen]
-    events = train.events
-    assert events is not None
     user, item = np.divmod(pair, max(events.n_items, 1))
     queries = RepeatQueries(events, on_time, user, item.astype(np.int32), day)
     return [Split(protocol, cut, train, queries)]
+
+
+def anyone_repeats(events: Events) -> bool:
+    """Tell whether a customer bought an item on two days."""
+    pair = _pair(events)
+    day = events.time // MICROSECONDS_PER_DAY
+    days = day - day.min(initial=0)
+    width = int(days.max(initial=0)) + 1
+    return len(np.unique(pair)) < len(np.unique(pair * width + days))
 
 
 def _pair(events: Events) -> Array:

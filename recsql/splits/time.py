@@ -18,10 +18,13 @@ def cut_time(times: Array, share_after: float) -> int | None:
     times : int64[n_baskets]
     share_after : float    0 < share_after < 1
 
-    None when every basket has the same time: then nothing comes before a cut.
+    The earliest time is never the cut, however many baskets have it. None when every basket has
+    the same time: then nothing comes before a cut.
     """
     if len(times) == 0:
         return None
     ordered = np.sort(times)
-    cut = int(ordered[min(len(ordered) - 1, int(len(ordered) * (1 - share_after)))])
-    return cut if cut > int(ordered[0]) else None
+    later = int(np.searchsorted(ordered, ordered[0], side="right"))
+    if later == len(ordered):
+        return None
+    return int(ordered[max(later, min(len(ordered) - 1, int(len(ordered) * (1 - share_after))))])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import duckdb
 
@@ -28,6 +28,7 @@ from recsql.serving.instances import session_of, writer_lock
 
 Rows = Sequence[tuple[Any, ...]]
 Parameters = ParamSpec("Parameters")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -207,3 +208,22 @@ def check_seed(seed: int) -> None:
     """Refuse a seed that is no whole number from 0."""
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ParameterError(f"seed must be a whole number >= 0, got {seed!r}. The default is 0.")
+
+
+def progress_over(what: str, wanted: bool) -> Callable[[Sequence[T]], Iterator[T]]:
+    """Give a wrapper of a sequence that shows a bar on a terminal, and else nothing."""
+
+    def plain(names: Sequence[T]) -> Iterator[T]:
+        yield from names
+
+    if not wanted:
+        return plain
+
+    def bar(names: Sequence[T]) -> Iterator[T]:
+        from rich.console import Console
+        from rich.progress import track
+
+        console = Console(stderr=True)
+        yield from track(names, description=what, console=console, disable=not console.is_terminal)
+
+    return bar

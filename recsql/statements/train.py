@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from recsql.errors import UnknownNameError, did_you_mean
 from recsql.statements.core import (
@@ -12,6 +12,7 @@ from recsql.statements.core import (
     check_seconds,
     check_seed,
     check_task,
+    progress_over,
     refuse_uncommitted,
     require_bound,
     require_writable,
@@ -52,7 +53,7 @@ def train(
     refuse_uncommitted(call)
     ids = run_training(
         call.session,
-        task=task,
+        tasks=None if task is None else [task],
         models=models,
         budget_s=budget_s,
         seed=seed,
@@ -79,22 +80,3 @@ def leaderboard_rows(call: Call, model_ids: Sequence[str]) -> Rows:
         "ORDER BY m.task, 6 DESC NULLS LAST, m.model_id",
         [list(model_ids)],
     )
-
-
-def progress_over(what: str, wanted: bool) -> Callable[[Sequence[str]], Iterator[str]]:
-    """Give a wrapper of a list of tasks that shows a bar on a terminal, and else nothing."""
-
-    def plain(names: Sequence[str]) -> Iterator[str]:
-        yield from names
-
-    if not wanted:
-        return plain
-
-    def bar(names: Sequence[str]) -> Iterator[str]:
-        from rich.console import Console
-        from rich.progress import track
-
-        console = Console(stderr=True)
-        yield from track(names, description=what, console=console, disable=not console.is_terminal)
-
-    return bar

@@ -35,13 +35,17 @@ def next_run_number(session: Session) -> int:
     return int(session.value("SELECT count(*) FROM recsql.runs")) + 1
 
 
-def retire(session: Session, task: str, generations_kept: int) -> None:
-    """Retire the models of a task; artifacts older than the kept generations go."""
+def retire(session: Session, task: str, *, with_incumbent: bool) -> None:
+    """Retire the models of earlier trainings; an incumbent only if another one follows."""
     session.execute(
         "UPDATE recsql.models AS m SET status = 'retired' "
-        "WHERE m.task = ? AND m.status IN ('incumbent', 'candidate')",
-        [task],
+        "WHERE m.task = ? AND m.status <> 'retired' AND (? OR m.status <> 'incumbent')",
+        [task, with_incumbent],
     )
+
+
+def drop_old_artifacts(session: Session, task: str, generations_kept: int) -> None:
+    """Delete the artifacts of models of a task that are older than the kept generations."""
     session.execute(
         "DELETE FROM recsql.artifacts AS a WHERE a.model_id IN (SELECT s.model_id FROM "
         "recsql.selections AS s WHERE s.task = ? ORDER BY s.selected_at DESC, s.model_id DESC "

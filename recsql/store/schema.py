@@ -142,10 +142,7 @@ def create_stored(session: Session, types: dict[str, str]) -> None:
 def reset_stored(session: Session) -> None:
     """Empty the stored answers and retire every model, after another table was bound."""
     create_stored(session, id_types(session))
-    session.execute(
-        "UPDATE recsql.models AS m SET status = 'retired' "
-        "WHERE m.status IN ('incumbent', 'candidate')"
-    )
+    session.execute("UPDATE recsql.models AS m SET status = 'retired'")
     session.execute("DELETE FROM recsql.artifacts")
 
 

@@ -1,4 +1,4 @@
--- basket_copurchase($weighting, $k, $min_support, $max_group_items, $half_life_days, $epoch_day) -> TABLE
+-- basket_copurchase($weighting, $k, $min_support, $max_group_items, $half_life_days, $epoch_day, $size_power) -> TABLE
 -- The items most often bought in the same basket.
 --
 -- The definition of the model basket_copurchase (task bundle). A group is the distinct items of a
@@ -11,6 +11,7 @@
 --          max_group_items  BIGINT   items of one basket that count, those of smaller id
 --          half_life_days   DOUBLE   > 0; NULL: every basket counts the same
 --          epoch_day        BIGINT   days since 1970 that ages count to; only with a half-life
+--          size_power       DOUBLE   0 to 2; 0: a pair counts the same in groups of any size
 -- Returns  item_id        ITEM    an item that was bought
 --          rank           BIGINT  1 is best; ties go to the smaller other_item_id
 --          other_item_id  ITEM    an available item, never the item itself

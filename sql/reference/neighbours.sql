@@ -1,4 +1,4 @@
--- neighbours($weighting, $k, $min_support, $max_group_items, $half_life_days, $epoch_day) -> TABLE
+-- neighbours($weighting, $k, $min_support, $max_group_items, $half_life_days, $epoch_day, $size_power) -> TABLE
 -- The best neighbours of every item: the items that were most often in the same groups.
 --
 -- A part of the co-purchase definitions; reads entry(group_id, item_id, time, today), one row for
@@ -10,7 +10,8 @@
 --   lift        n_ij * N / (n_i * n_j)
 --   confidence  n_ij / n_i
 -- With a half-life an entry weighs a = 2^20 * 2^(-age / (2 * $half_life_days)), rounded (0.5 to 0),
--- its age in whole days before $epoch_day. The sums of a_i * a_j, of a_i * a_i and of the largest
+-- its age in whole days before $epoch_day; with a size power it weighs n^(-$size_power / 2) times as
+-- much, before rounding, in a group of which n items count. The sums of a_i * a_j, of a_i * a_i and of the largest
 -- a * a of each group take the places of n_ij, n_i and N, so that a pair one half-life old counts
 -- half; for count they are divided by what a pair of today weighs.
 --
@@ -20,6 +21,7 @@
 --          max_group_items  BIGINT   items of one group that count, the newest; ties: smaller id
 --          half_life_days   DOUBLE   > 0; NULL: every group counts the same
 --          epoch_day        BIGINT   days since 1970 that ages count to; only with a half-life
+--          size_power       DOUBLE   0 to 2; 0: a pair counts the same in groups of any size
 -- Returns  item_id        ITEM    an item that was bought
 --          rank           BIGINT  1 is best; ties go to the smaller other_item_id
 --          other_item_id  ITEM    an available item, never the item itself
@@ -36,20 +38,33 @@ WITH ordered AS (
         row_number() OVER (PARTITION BY e.group_id ORDER BY e.time DESC, e.item_id) AS newness
     FROM entry AS e
 ),
-weighted AS (
-    SELECT
-        o.group_id,
-        o.item_id,
-        CASE
-            WHEN CAST($half_life_days AS DOUBLE) IS NULL THEN CAST(1 AS BIGINT)
-            ELSE CAST(ceil(1048576 * power(
-                CAST(2 AS DOUBLE),
-                (floor(o.time / 86400000000) - CAST($epoch_day AS BIGINT))
-                / (2 * CAST($half_life_days AS DOUBLE))
-            ) - 0.5) AS BIGINT)
-        END AS weight
+counted AS (
+    SELECT o.group_id, o.item_id, o.time, count(*) OVER (PARTITION BY o.group_id) AS size
     FROM ordered AS o
     WHERE o.newness <= $max_group_items
+),
+weighted AS (
+    SELECT
+        c.group_id,
+        c.item_id,
+        CASE
+            WHEN CAST($half_life_days AS DOUBLE) IS NULL AND $size_power = 0
+                THEN CAST(1 AS BIGINT)
+            ELSE CAST(ceil(
+                1048576 * (
+                    CASE
+                        WHEN CAST($half_life_days AS DOUBLE) IS NULL THEN CAST(1 AS DOUBLE)
+                        ELSE power(
+                            CAST(2 AS DOUBLE),
+                            (floor(c.time / 86400000000) - CAST($epoch_day AS BIGINT))
+                            / (2 * CAST($half_life_days AS DOUBLE))
+                        )
+                    END
+                    * power(CAST(c.size AS DOUBLE), -CAST($size_power AS DOUBLE) / 2)
+                ) - 0.5
+            ) AS BIGINT)
+        END AS weight
+    FROM counted AS c
 ),
 item AS (
     SELECT w.item_id, CAST(sum(w.weight * w.weight) AS DOUBLE) AS weight
@@ -67,7 +82,9 @@ total AS (
 today AS (
     SELECT
         CASE
-            WHEN CAST($half_life_days AS DOUBLE) IS NULL THEN CAST(1 AS DOUBLE)
+            WHEN CAST($half_life_days AS DOUBLE) IS NULL AND $size_power = 0
+                THEN CAST(1 AS DOUBLE)
+            WHEN CAST($half_life_days AS DOUBLE) IS NULL THEN CAST(1 AS DOUBLE) / 1099511627776
             ELSE power(
                 CAST(2 AS DOUBLE),
                 (CAST($epoch_day AS BIGINT) - max(e.today)) / CAST($half_life_days AS DOUBLE)

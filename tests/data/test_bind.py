@@ -657,8 +657,8 @@ def test_binding_the_same_again_keeps_what_is_trained(trained: Con) -> None:
 def test_binding_other_interactions_says_what_no_longer_fits(trained: Con) -> None:
     bound = recsql.bind_interactions(trained, "orders", user_id="customer", item_id="sku")
     assert bound.rows[-1][-1] == (
-        "the models of bundle, for_you, next, popular, related, trending no longer fit: "
-        "CALL recsql.train()"
+        "the models of bundle, first, for_you, next, popular, related, repeat, trending no longer "
+        "fit: CALL recsql.train()"
     )
     assert trained.execute("SELECT count(*) FROM recsql.top_items").fetchall() == [(0,)]
     with pytest.raises(duckdb.Error, match=r"CALL recsql.train\(task := 'bundle'\)"):
@@ -668,8 +668,8 @@ def test_binding_other_interactions_says_what_no_longer_fits(trained: Con) -> No
 def test_binding_other_items_says_that_a_refresh_follows(trained: Con) -> None:
     bound = recsql.bind_items(trained, "products", item_id="sku")
     assert bound.rows[-1][-1] == (
-        "stored answers (bundle, for_you, next, popular, related, trending) follow at the next "
-        "CALL recsql.refresh()"
+        "stored answers (bundle, first, for_you, next, popular, related, repeat, trending) follow "
+        "at the next CALL recsql.refresh()"
     )
     assert trained.execute("SELECT count(*) FROM recsql.top_items").fetchall() != [(0,)]
 

@@ -389,7 +389,7 @@ def test_refresh_needs_bound_orders(raw_shop: Path) -> None:
 def test_the_leaderboard_has_one_incumbent_a_task(trained: Path) -> None:
     rows = answer("leaderboard", trained)
     tasks = [row["task"] for row in rows if row["status"] == "incumbent"]
-    assert tasks == sorted(TASKS)
+    assert tasks == sorted(set(TASKS) - {"repeat"})  # nobody bought anything on two days
     assert isinstance(rows[0]["setting"], dict)
     assert {row["task"] for row in answer("leaderboard", trained, "--task", "bundle")} == {"bundle"}
 

@@ -15,6 +15,7 @@ import pytest
 import recsql
 from recsql.database import sql_names, sql_text
 from recsql.headers import read_header
+from recsql.result import Result
 from recsql.statements.core import STATEMENTS
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +57,19 @@ def test_every_documented_sql_block_runs(
     for query in statements(text):
         rows = shop.execute(query).fetchall()
         assert rows or query.lstrip().upper().startswith("UPDATE"), f"{page}: {query} gave nothing"
+
+
+SHOWN = re.compile(r"```sql\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize(("query", "output"), SHOWN.findall(PAGES[0].read_text("utf-8")))
+def test_what_the_readme_shows_is_what_comes_out(
+    shop: duckdb.DuckDBPyConnection, query: str, output: str
+) -> None:
+    found = shop.execute(query)
+    columns = tuple(column[0] for column in found.description)
+    told = str(Result(columns, found.fetchall()))
+    assert told.strip("\n") == output.strip("\n")
 
 
 def test_every_documented_python_block_runs(shop: duckdb.DuckDBPyConnection) -> None:

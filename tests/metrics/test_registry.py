@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsql.errors import UnknownNameError
+from recsql.metrics.presets import LESS_IS_BETTER, PRESETS, preset_weights
 from recsql.metrics.ranked import PER_QUERY
 from recsql.metrics.registry import (
     ALL_TASKS,
@@ -109,3 +110,15 @@ def test_a_row_is_the_metric_without_its_function() -> None:
 def test_an_unknown_metric_offers_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'ndcg'"):
         metric_named("NDGC")
+
+
+def test_presets_know_what_is_better_and_name_real_metrics() -> None:
+    known = registry()
+    less = {name for name, metric in known.items() if not metric.higher_is_better}
+    shown = {f"predict_{name}_microseconds" for name in ("p50", "p99")}
+    assert less - shown == LESS_IS_BETTER
+    for preset in PRESETS:
+        for task in TASKS:
+            weights = preset_weights(preset, task)
+            assert set(weights) <= set(known)
+            assert sum(weights.values()) == pytest.approx(1)

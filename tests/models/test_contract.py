@@ -9,6 +9,7 @@ import pytest
 
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events, pointers
+from recsql.data.features import Features
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import NotTrainedError, ParameterError, UnknownNameError
@@ -35,8 +36,20 @@ def purchases(seed: int = 0, n_baskets: int = 60) -> Purchases:
     days = np.sort(rng.integers(TODAY - 100, TODAY + 1, len(item))).astype(np.int64)
     times = (TODAY - 100 + np.arange(n_baskets, dtype=np.int64)) * MICROSECONDS_PER_DAY
     history = History(N_ITEMS, is_user, buyer_ptr, basket_ptr, item, times)
-    counts = np.ones(len(item), dtype=np.int64)
-    return Purchases(history, ItemDays(item, days, counts), TODAY, 1000, events_of(history))
+    sold = ItemDays(item, days, np.ones(len(item), dtype=np.int64))
+    events = events_of(history)
+    users, items = features(events.n_users, 3), features(N_ITEMS, 2)
+    return Purchases(history, sold, TODAY, 1000, events, users, items)
+
+
+def features(n_rows: int, width: int) -> Features:
+    """Give every row one value of each of two attributes, and every fourth row none."""
+    code = np.arange(n_rows)
+    table = np.stack([code % width, width + code * 7 % 5], axis=1)
+    kept = code % 4 != 3
+    names = tuple(("one", str(value)) for value in range(width))
+    names += tuple(("two", str(value)) for value in range(5))
+    return Features(pointers(2 * kept), table[kept].ravel().astype(np.int32), names)
 
 
 def events_of(history: History) -> Events:
@@ -62,9 +75,11 @@ def asked(model: Recommender) -> Requests:
     """Ask about every item, or for every customer of the purchases."""
     if not model.needs_events:
         return Requests.of_items(QUERIES)
-    events = purchases().events
+    learned = purchases()
+    events = learned.events
     assert events is not None
-    return Requests.of_customers(np.arange(events.n_users), events)
+    users = np.arange(events.n_users)
+    return Requests.of_customers(users, events, features=learned.user_features)
 
 
 def catalogue() -> dict[str, type[Recommender]]:

@@ -9,12 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from histories import asked, learned, random_rows, table
 
-from recsql.data.events import Events
-from recsql.data.history import History
-from recsql.data.snapshot import ItemDays
 from recsql.errors import ParameterError
-from recsql.models.base import Purchases, Requests
 from recsql.models.ease import Ease
 from recsql.models.fold_in import FoldInRecommender
 from recsql.models.graph_filter import GraphFilter
@@ -22,40 +19,6 @@ from recsql.models.item_knn import ItemKNN
 
 MODELS = pytest.mark.parametrize("model", [Ease, GraphFilter, ItemKNN], ids=lambda m: m.name)
 PLAIN = {"customer_power": 0.0, "popularity_power": 0.0}
-
-
-def events(rows: list[list[int]], n_items: int) -> Events:
-    item = np.array([code for row in rows for code in row], dtype=np.int32)
-    ptr = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-    zero = np.zeros(len(item), dtype=np.int32)
-    times = np.arange(len(item), dtype=np.int64)
-    return Events(n_items, ptr, item, times, zero, zero, np.ones(len(item), np.float32))
-
-
-def learned(rows: list[list[int]], n_items: int, cap: int = 1000) -> Purchases:
-    none = np.empty(0, dtype=np.int64)
-    zero = np.zeros(1, dtype=np.int64)
-    history = History(n_items, none.astype(bool), zero, zero, none.astype(np.int32), none)
-    return Purchases(history, ItemDays(none, none, none), None, cap, events(rows, n_items))
-
-
-def asked(rows: list[list[int]], n_items: int, exclude_bought: bool = False) -> Requests:
-    new = np.full(len(rows), -1)
-    return Requests.of_customers(new, events(rows, n_items), exclude_bought=exclude_bought)
-
-
-def random_rows(seed: int, n_customers: int, n_items: int) -> list[list[int]]:
-    rng = np.random.default_rng(seed)
-    sizes = rng.integers(1, 7, n_customers)
-    weight = 1.0 / np.arange(2, n_items + 2)
-    return [rng.choice(n_items, size, False, weight / weight.sum()).tolist() for size in sizes]
-
-
-def table(rows: list[list[int]], n_items: int) -> np.ndarray:
-    dense = np.zeros((len(rows), n_items))
-    for row, codes in enumerate(rows):
-        dense[row, codes] = 1.0
-    return dense
 
 
 def test_neighbours_of_all_items_add_up() -> None:

@@ -85,5 +85,6 @@ def test_too_little_data_and_nothing_that_works_are_said() -> None:
     unmeasured = [measured(0.9, None), measured(0.5, None)]
     assert decide(unmeasured, None, 0).why == "too little data to compare"
     assert decide(unmeasured, None, 0).order == unmeasured
+    assert decide(unmeasured, serving(0.5), 0).order == unmeasured[::-1]  # no word against it
     assert decide([measured(0.9, QUALITY)], None, 0).decided
     assert decide([], None, 0).why == "no model could be trained"

@@ -51,3 +51,9 @@ def test_the_cut_leaves_the_newest_fifth() -> None:
 def test_there_is_no_cut_when_all_times_are_equal_or_none_exist() -> None:
     assert cut_time(np.full(10, 5, dtype=np.int64), 0.2) is None
     assert cut_time(np.empty(0, dtype=np.int64), 0.2) is None
+
+
+def test_a_time_that_most_baskets_have_leaves_the_later_ones() -> None:
+    # Nine of ten were entered at once: what came later is hidden, though it is less than a fifth.
+    assert cut_time(np.array([5] * 9 + [7], dtype=np.int64), 0.2) == 7
+    assert cut_time(np.array([1] + [5] * 9, dtype=np.int64), 0.2) == 5

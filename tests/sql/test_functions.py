@@ -32,10 +32,14 @@ CALLS = {
     "product_choice_score": "product_choice_score('a')",
     "product_transaction_score": "product_transaction_score('a')",
     "recommend_bundle": "recommend_bundle('a')",
+    "recommend_bundle_for": "recommend_bundle_for(1, 'a')",
     "recommend_cart": "recommend_cart(['a'])",
+    "recommend_first": "recommend_first(1)",
+    "recommend_first_for": "recommend_first_for({'country': 'x'})",
     "recommend_for_you": "recommend_for_you(1)",
     "recommend_next": "recommend_next(1)",
     "recommend_related": "recommend_related('a')",
+    "recommend_related_for": "recommend_related_for(1, 'a')",
     "recommend_repeat": "recommend_repeat(1)",
     "recommend_session": "recommend_session(['a'])",
     "reference_customers": "reference_customers(1, 'a')",
@@ -145,6 +149,7 @@ def test_arguments_are_positional_or_named_or_prepared(shop):
 LATERAL = {
     "recommend_bundle": ("recommend_bundle({item_id}, k := {k})", "b.rank, b.item_id, b.score"),
     "recommend_related": ("recommend_related({item_id}, k := {k})", "b.rank, b.item_id, b.score"),
+    "recommend_bundle_for": "recommend_bundle_for(1, 'a')",
     "recommend_cart": (
         "recommend_cart({items}, k := {k}, task := {task})",
         "b.rank, b.item_id, b.score",

@@ -425,12 +425,13 @@ class TestTheEngine:
         ),
         weighting=st.sampled_from(["count", "cosine", "jaccard", "lift", "confidence"]),
         half_life_days=st.sampled_from([None, 2.0, 30.0]),
+        size_power=st.sampled_from([0.0, 0.5, 1.0]),
         cap=st.integers(2, 5),
         bound=st.booleans(),
         model=st.sampled_from([UserCopurchase, BasketCopurchase]),
     )
     def test_models_equal_the_definitions(
-        self, purchases, weighting, half_life_days, cap, bound, model
+        self, purchases, weighting, half_life_days, size_power, cap, bound, model
     ):
         con = shop_of(
             *(
@@ -446,7 +447,12 @@ class TestTheEngine:
         snapshot = read_snapshot(session)
         today = snapshot.reader.today
         half_life_days = half_life_days if today is not None else None
-        options = {"weighting": weighting, "min_support": 1, "half_life_days": half_life_days}
+        options = {
+            "weighting": weighting,
+            "min_support": 1,
+            "half_life_days": half_life_days,
+            "size_power": size_power,
+        }
         found = model(**options).fit(make_purchases(session, snapshot)).rank(50, None)
         ids = snapshot.item_ids.to_pylist()
         ranked = [
