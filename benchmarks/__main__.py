@@ -17,6 +17,16 @@ NAMES = (
     "lightfm_peer",
     "nearest_profiles",
     "lightfm_fold_in",
+    "sessions",
+    "next_basket",
+    "gowalla",
+    "movielens",
+    "repeat_timing",
+    "random_walk",
+    "everyone",
+    "nearest_search",
+    "small_customer",
+    "selection_regret",
 )
 
 

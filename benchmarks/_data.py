@@ -9,6 +9,8 @@ from typing import Any
 
 FOLDER = Path(os.environ.get("RECSQL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
+COUNTED = ("basket_copurchase", "user_copurchase")  # models whose answers refresh exactly
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import recsql
-from benchmarks._data import DATASETS, open_shop
+from benchmarks._data import COUNTED, DATASETS, open_shop
 from benchmarks._report import report
 
 CALLS = 400
@@ -105,7 +105,7 @@ def open_gowalla() -> Any:
     con = recsql.connect(config={"threads": 2})
     con.execute(f"CREATE TABLE visits AS {gowalla.query}")
     recsql.bind_interactions(con, "visits", user_id="user_id", item_id="item_id")
-    recsql.train(con, task="related")
+    recsql.train(con, task="related", models=list(COUNTED))
     return con
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import recsql
-from benchmarks._data import DATASETS, Dataset
+from benchmarks._data import COUNTED, DATASETS, Dataset
 from benchmarks._report import report
 from recsql.database import Session
 from recsql.functions import write_macros
@@ -83,7 +83,7 @@ def bound_database(dataset: Dataset, path: str) -> Any:
         else {"user_id": "user_id"}
     )
     recsql.bind_interactions(con, "t", **arguments)
-    recsql.train(con, task=dataset.task)
+    recsql.train(con, task=dataset.task, models=list(COUNTED))
     con.execute('UPDATE recsql.models SET params = \'{"weighting": "cosine", "min_support": 2}\'')
     return con
 

@@ -241,6 +241,25 @@ STORY = (
         """,
     ),
     Step(
+        "What they will buy again, and when.",
+        """
+        SELECT r.rank, p.name AS product, r.due_on, r.due_low, r.due_high,
+            round(r.probability, 2) AS probability
+        FROM recommend_repeat({customer}, k := 3) AS r
+        JOIN products AS p ON p.sku = r.item_id
+        ORDER BY r.rank;
+        """,
+    ),
+    Step(
+        "What to show somebody from France who has never bought anything.",
+        """
+        SELECT r.rank, p.name AS product, r.model
+        FROM recommend_first_for({{'country': 'France'}}, k := 3) AS r
+        JOIN products AS p ON p.sku = r.item_id
+        ORDER BY r.rank;
+        """,
+    ),
+    Step(
         "Keep the present answer, to see what a new order changes.",
         """
         CREATE TEMP TABLE before AS

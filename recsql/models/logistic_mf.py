@@ -81,7 +81,9 @@ class LogisticMF(FoldInRecommender):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        self.item_vectors = np.concatenate([self.rows_.factor, self.rows_.bias[:, None]], axis=1)
+        self.item_vectors: Array = np.concatenate(
+            [self.rows_.factor, self.rows_.bias[:, None]], axis=1
+        )
         self._to_items = np.ascontiguousarray(self.item_vectors.T)
 
     def fold_in(self, ptr: Array, item: Array) -> Array:

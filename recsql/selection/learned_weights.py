@@ -28,7 +28,8 @@ class Learned:
 def learn_weights(merit: Array, rank: Sequence[float], present: Array) -> Learned:
     """Learn weights under which the models are scored in the preferred order.
 
-    A logistic regression on pairs, with weights of at least 0, drawn towards the present ones.
+    A logistic regression on pairs, with weights of at least 0, drawn towards the present ones,
+    which stay where they agree with more pairs.
 
     Parameters
     ----------
@@ -39,7 +40,8 @@ def learn_weights(merit: Array, rank: Sequence[float], present: Array) -> Learne
     Raises
     ------
     ParameterError
-        No two models have different ranks, or the metrics do not tell such two apart.
+        No two models have different ranks, the metrics do not tell such two apart, or no weights
+        agree with any of them.
 
     Source: Herbrich, Graepel and Obermayer, 2000 (ordinal regression on differences of pairs).
     """
@@ -56,26 +58,33 @@ def learn_weights(merit: Array, rank: Sequence[float], present: Array) -> Learne
         raise ParameterError(
             "The rankings must prefer one of two models that differ in a metric, got none."
         )
-    size = np.abs(difference).sum(axis=1)
-    scale = MARGIN / float(np.median(size[size > 0]))
-    start = present * scale
+    # Of a metric whose values lie close together a large weight says no more than a small one of
+    # another: what is drawn to the present is how much of a typical difference a metric makes up.
+    spread = np.abs(difference).mean(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    unlike = difference / spread
+    size = np.abs(unlike).sum(axis=1)
+    unit = MARGIN / float(np.median(size[size > 0]))
+    start = present * spread
+    if start.any():
+        start *= unit / float(start.sum())
 
-    def loss(weights: Array) -> tuple[float, Array]:
-        odds = difference @ weights
-        drawn = weights - start
-        value = np.logaddexp(0, -odds).mean() + FAITH * (drawn @ drawn) / scale**2
-        slope = -(difference * np.exp(-np.logaddexp(0, odds))[:, None]).mean(axis=0)
-        return value, slope + 2 * FAITH * drawn / scale**2
+    def loss(parts: Array) -> tuple[float, Array]:
+        odds = unlike @ parts
+        drawn = (parts - start) / unit
+        value = np.logaddexp(0, -odds).mean() + FAITH * (drawn @ drawn)
+        slope = -(unlike * np.exp(-np.logaddexp(0, odds))[:, None]).mean(axis=0)
+        return value, slope + 2 * FAITH * drawn / unit
 
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
-    if not found.x.sum() > 0:
+    weights = found.x / spread
+    weights /= max(float(weights.sum()), 1e-300)
+    before, agreed = (float((difference @ w > 0).mean()) for w in (present, weights))
+    if max(before, agreed) == 0:
         raise ParameterError(
             "The rankings must prefer models that are better in some metric, got the opposite: "
-            "every weight would be 0. Is rank 1 the best?"
+            "no weights agree with them. Is rank 1 the best?"
         )
-    weights = found.x / found.x.sum()
-    return Learned(
-        weights,
-        float((difference @ present > 0).mean()),
-        float((difference @ weights > 0).mean()),
-    )
+    if before > agreed:
+        weights, agreed = present / present.sum(), before
+    return Learned(weights, before, agreed)

@@ -14,7 +14,7 @@ import numpy as np
 
 from recsql.database import Session
 from recsql.errors import ParameterError, did_you_mean
-from recsql.metrics.registry import registry
+from recsql.metrics.registry import metrics_for, registry
 from recsql.selection.evaluated import Evaluated
 from recsql.store.weights import default_weights
 
@@ -49,6 +49,12 @@ class Ranking:
         return total
 
 
+def measured_for(task: str) -> list[str]:
+    """Name what a training measures for a task; of the registry, more can be computed."""
+    needs = ("dates", "cost") if task == "repeat" else ("hits", "lists", "cost")
+    return [metric.name for metric in metrics_for(task) if metric.needs in needs]
+
+
 def read_ranking(session: Session, task: str) -> Ranking:
     """Read the weights of a task.
 
@@ -56,7 +62,7 @@ def read_ranking(session: Session, task: str) -> Ranking:
     ------
     ParameterError
         No metric of the task weighs anything, a weight is below 0 or no number, a direction is
-        neither 1 nor -1, or a metric is unknown.
+        neither 1 nor -1, or a metric is unknown or not measured for the task.
     """
     rows = session.rows(
         "SELECT w.metric, w.weight, w.direction FROM recsql.ranking_weights AS w "
@@ -91,6 +97,11 @@ def _check(task: str, metric: str, weight: float, direction: int) -> None:
         raise ParameterError(
             f"The weight of {metric} for {task} must be at least 0, got {weight}. "
             f"UPDATE recsql.ranking_weights SET weight = 0 WHERE {where}."
+        )
+    if weight > 0 and metric not in measured_for(task):
+        raise ParameterError(
+            f"What weighs in {task} must be measured for it: {', '.join(measured_for(task))}, got "
+            f"{metric!r}. DELETE FROM recsql.ranking_weights WHERE {where}."
         )
     if direction not in (1, -1):
         raise ParameterError(

@@ -8,7 +8,7 @@ from recsql.tasks import TASKS
 
 
 @statement
-def use_ranking(call: Call, preset: str, *, task: str | None = None) -> Rows:
+def use_ranking(call: Call, preset: str | None = None, *, task: str | None = None) -> Rows:
     """Weigh the metrics by a preset, for one task or all."""
     from recsql.store.weights import write_preset
 
@@ -17,7 +17,7 @@ def use_ranking(call: Call, preset: str, *, task: str | None = None) -> Rows:
     tasks = TASKS if task is None else (task,)
     with call.session.transaction():
         for name in tasks:
-            write_preset(call.session, preset, name)
+            write_preset(call.session, str(preset), name)
     return call.session.rows(
         "SELECT w.task, w.metric, w.weight, w.direction FROM recsql.ranking_weights AS w "
         "WHERE list_contains(?, w.task) ORDER BY w.task, w.weight DESC, w.metric",
@@ -28,19 +28,43 @@ def use_ranking(call: Call, preset: str, *, task: str | None = None) -> Rows:
 @statement
 def learn_ranking(call: Call, relation: str) -> Rows:
     """Learn the weights from rankings of trained models that somebody prefers."""
-    import numpy as np
-
-    from recsql.data.relations import find_relation
-    from recsql.selection.learned_weights import learn_weights
-    from recsql.store.weights import write_weights
+    from recsql.store.weights import change_weights
 
     require_writable(call.session)
+    rows = _preferred(call, relation)
+    told: list[tuple[object, ...]] = []
+    with call.session.transaction():
+        for task in sorted({row[0] for row in rows}):
+            weights, rows_told = _learned(task, [row[1:] for row in rows if row[0] == task])
+            change_weights(call.session, task, weights)
+            told += rows_told
+    return told
+
+
+def _preferred(call: Call, relation: str) -> Rows:
+    """Give (task, model_id, metric, merit, weight, rank) of every metric of the ranked models."""
+    from recsql.data.relations import find_relation
+
+    if not isinstance(relation, str) or not relation.strip():
+        raise ParameterError(
+            f"The rankings must be the name of a table or view, got {relation!r}. "
+            "For example recsql.learn_ranking('preferred')."
+        )
     found = find_relation(call.session, relation, schema=call.schema, temporary=call.temporary)
     columns = {name.lower() for name in found.columns}
     if not {"model_id", "rank"} <= columns:
         raise ParameterError(
             f"{relation} must have the columns model_id and rank, got "
             f"{', '.join(sorted(columns))}. rank 1 is the best model of its task."
+        )
+    for model, rank, n in call.session.rows(
+        "SELECT p.model_id::VARCHAR, any_value(p.rank)::VARCHAR, count(*) "
+        f"FROM {found.sql} AS p WHERE p.rank IS NOT NULL GROUP BY p.model_id HAVING count(*) > 1 "
+        "OR NOT coalesce(isfinite(TRY_CAST(any_value(p.rank) AS DOUBLE)), false) ORDER BY ALL"
+    ):
+        got = f"{n} ranks" if n > 1 else f"the rank {rank!r}"
+        raise ParameterError(
+            f"{relation} must give a model one rank, and it must be a number, got {got} of {model}."
         )
     rows = call.session.rows(
         "SELECT l.task, l.model_id, l.metric, CASE WHEN w.direction > 0 THEN l.place "
@@ -56,25 +80,27 @@ def learn_ranking(call: Call, relation: str) -> Rows:
             f"{relation} must rank models of recsql.leaderboard, got none of them. "
             "SELECT DISTINCT task, model_id FROM recsql.leaderboard."
         )
-    told: list[tuple[object, ...]] = []
-    with call.session.transaction():
-        for task in sorted({row[0] for row in rows}):
-            own = [row for row in rows if row[0] == task]
-            models = sorted({row[1] for row in own})
-            metrics = sorted({row[2] for row in own})
-            merit = np.zeros((len(models), len(metrics)))
-            present, rank = np.zeros(len(metrics)), np.zeros(len(models))
-            for _, model, metric, place, weight, preferred in own:
-                at = models.index(model), metrics.index(metric)
-                merit[at], present[at[1]], rank[at[0]] = place, weight, preferred
-            learned = learn_weights(merit, rank.tolist(), present)
-            weights = {
-                name: round(float(weight), 6)
-                for name, weight in zip(metrics, learned.weights, strict=True)
-            }
-            write_weights(call.session, task, weights)
-            told += [
-                (task, name, before, weights[name], learned.agreed_before, learned.agreed)
-                for name, before in zip(metrics, present.tolist(), strict=True)
-            ]
-    return told
+    return rows
+
+
+def _learned(task: str, rows: Rows) -> tuple[dict[str, float], list[tuple[object, ...]]]:
+    """Give the weights of a task by metric, and what is told of each."""
+    import numpy as np
+
+    from recsql.selection.learned_weights import learn_weights
+
+    models, metrics = (sorted({row[column] for row in rows}) for column in (0, 1))
+    merit = np.zeros((len(models), len(metrics)))
+    present, rank = np.zeros(len(metrics)), np.zeros(len(models))
+    for model, metric, place, weight, preferred in rows:
+        at = models.index(model), metrics.index(metric)
+        merit[at], present[at[1]], rank[at[0]] = place, weight, preferred
+    learned = learn_weights(merit, rank.tolist(), present)
+    weights = {
+        name: round(float(weight), 6) for name, weight in zip(metrics, learned.weights, strict=True)
+    }
+    told: list[tuple[object, ...]] = [
+        (task, name, before, weights[name], learned.agreed_before, learned.agreed)
+        for name, before in zip(metrics, present.tolist(), strict=True)
+    ]
+    return weights, told

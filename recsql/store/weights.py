@@ -23,6 +23,16 @@ def write_weights(session: Session, task: str, weights: Mapping[str, float]) -> 
         )
 
 
+def change_weights(session: Session, task: str, weights: Mapping[str, float]) -> None:
+    """Change the weights of a task, of other metrics to 0; rows and directions stay as they are."""
+    session.execute("UPDATE recsql.ranking_weights AS w SET weight = 0 WHERE w.task = ?", [task])
+    for metric, weight in weights.items():
+        session.execute(
+            "UPDATE recsql.ranking_weights AS w SET weight = ? WHERE w.task = ? AND w.metric = ?",
+            [weight, task, metric],
+        )
+
+
 def default_weights(task: str) -> list[tuple[str, float, int]]:
     """Give (metric, weight, direction) of the preset that a task begins with."""
     return _with_directions(preset_weights("quality", task))

@@ -59,7 +59,7 @@ def test_every_documented_sql_block_runs(
         assert rows or query.lstrip().upper().startswith("UPDATE"), f"{page}: {query} gave nothing"
 
 
-SHOWN = re.compile(r"```sql\n(.*?)```\n\n```text\n(.*?)```", re.DOTALL)
+SHOWN = re.compile(r"```sql\n((?:(?!```).)*)```\n\n```text\n(.*?)```", re.DOTALL)
 
 
 @pytest.mark.parametrize(("query", "output"), SHOWN.findall(PAGES[0].read_text("utf-8")))

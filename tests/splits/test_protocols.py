@@ -206,7 +206,7 @@ def competing(task: str) -> list[Model]:
 
 @EVERY_TASK
 @given(SEEDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_an_item_of_the_future_is_never_found(task: str, seed: int) -> None:
     rows, novelty = rows_with_a_novelty(seed)
     first_seen = min(row.time for row in rows if row.item == novelty)
