@@ -63,7 +63,7 @@ IALS_SETTINGS = (
     IALS(n_factors=256, unobserved=5.0),
     IALS(unobserved=2.5),
 )
-LOGISTIC_MF = (LogisticMF(), LogisticMF(negatives=8))
+LOGISTIC_MF = (LogisticMF(n_factors=64), LogisticMF(), LogisticMF(n_factors=128, n_rounds=30))
 Score = Callable[[Items], Array]
 
 

@@ -9,42 +9,42 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recsql.errors import ParameterError
+from recsql.kernels.dense import eigen, gram, product
 from recsql.kernels.groups import Groups, build_groups
-from recsql.kernels.logistic_rows import IN_ORDER, Negatives, Rounds, Rows, improve_groups
+from recsql.kernels.logistic_descent import Descent, descend, first_bias, first_factors
+from recsql.kernels.logistic_fold import Rows, fold_in_customers, sample_items
 from recsql.kernels.table_sums import add_factors
 from recsql.models.base import Array
 from recsql.models.fold_in import FoldInRecommender
 
-MOST_SHARED = 512  # negatives that stand for all items where a customer is folded in
-FOLD_IN = Rounds(newton=4, conjugate=3, length=1.0)
-CONJUGATE_STEPS = 3
-
 
 @dataclass
 class LogisticMF(FoldInRecommender):
-    """Factorize the log odds of purchases, against ``negatives`` drawn pairs for each of them.
+    """Fit the probability of a purchase, 1 / (1 + exp(-(w . h + b))), by stochastic steps.
 
-    The log odds are w . h + the bias of the customer + that of the item. A customer's negatives are
-    drawn from all items alike; an item's are the customers of purchases drawn alike, so that both
-    sides minimise the same sum. Each round draws anew, and goes ``step`` of a Newton step for all
-    customers, then for all items. The ridge of each is ``ridge`` times its purchases and negatives.
-    Customers are not kept: everyone is found by Newton's steps when asked about, by what they have
-    bought by then; at most 512 items, weighted, are then the negatives of everyone.
+    Against each purchase ``negatives`` items are drawn at random that count as not bought. Each
+    sample pulls the factors of its customer and its item towards 0 by ``ridge``; steps begin with
+    a length of about ``rate`` and end, after ``n_rounds``, near 0. Customers are not kept: everyone
+    is fitted anew when asked about, with the same loss, by what they have bought by then. The items
+    that they did not buy are then stood for by a sample of ``n_sampled`` of the catalogue.
 
-    Source: Johnson, "Logistic Matrix Factorization for Implicit Feedback Data", NeurIPS workshop
-    2014 (there all pairs, and steps along the gradient); Rendle et al., "Neural Collaborative
-    Filtering vs. Matrix Factorization Revisited", RecSys 2020 (drawn negatives, biases).
+    ``item_vectors``, float32[n_items, width + 1], hold the factor and, last, the bias of an item.
+
+    Source: Johnson, "Logistic Matrix Factorization for Implicit Feedback Data", NIPS workshop 2014;
+    Rendle, Krichene, Zhang and Anderson, "Neural Collaborative Filtering vs. Matrix Factorization
+    Revisited", RecSys 2020 (items drawn at random, in proportion to purchases).
     """
 
     name: ClassVar[str] = "logistic_mf"
     tasks: ClassVar[tuple[str, ...]] = ("for_you",)
     effort: ClassVar[int] = 3
 
-    n_factors: int = 64
-    n_rounds: int = 16
-    negatives: int = 4
-    ridge: float = 0.007
-    step: float = 0.5
+    n_factors: int = 96
+    n_rounds: int = 20
+    negatives: int = 8
+    rate: float = 0.3
+    ridge: float = 0.006
+    n_sampled: int = 1024
     seed: int = 0
 
     @classmethod
@@ -54,83 +54,64 @@ class LogisticMF(FoldInRecommender):
         return [cls(), cls(n_factors=16, ridge=0.02)]
 
     def _check(self) -> None:
-        for name in ("n_factors", "n_rounds", "negatives"):
+        for name in ("n_factors", "n_rounds", "negatives", "n_sampled"):
             if not getattr(self, name) >= 1:
                 raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if not 0 < self.ridge < np.inf:
-            raise ParameterError(f"ridge must be above 0, got {self.ridge}.")
-        if not 0 < self.step <= 1:
-            raise ParameterError(f"step must be above 0 and at most 1, got {self.step}.")
+        for name in ("rate", "ridge"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ParameterError(f"{name} must be above 0, got {getattr(self, name)}.")
         if not self.seed >= 0:
             raise ParameterError(f"seed must be at least 0, got {self.seed}.")
 
     def _learn(self, groups: Groups, n_items: int) -> None:
+        place = np.random.default_rng(self.seed).permutation(n_items).astype(np.int32)
         sizes = np.diff(groups.group_ptr)
         customer = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
-        buyers = build_groups(groups.group_item, customer, n_items, len(sizes))
-        sold = np.flatnonzero(self.buyers_).astype(np.int32)
-        rng = np.random.default_rng(self.seed)
-        self.shared_ = np.sort(rng.permutation(sold)[:MOST_SHARED])
-        width = max(1, min(self.n_factors, n_items)) + 1
-        items = (rng.standard_normal((n_items, width)) * 0.1 / np.sqrt(width)).astype(np.float32)
-        items[:, -1] = 0.0
-        customers = np.zeros((len(sizes), width), dtype=np.float32)
-        of_item = np.full(n_items, -(-self.negatives * len(customer) // max(len(sold), 1)))
-        rounds = Rounds(1, CONJUGATE_STEPS, self.step)
-        for _ in range(self.n_rounds):
-            for own, others, count, pool, into in (
-                (groups, items, self.negatives * sizes, sold, customers),
-                (buyers, customers, of_item, customer, items),
-            ):
-                key = rng.integers(IN_ORDER + 1, 2**64, dtype=np.uint64)
-                drawn = Negatives(
-                    pool, count.astype(np.int32), np.ones(len(count), np.float32), key
-                )
-                self._improve(own, others, drawn, rounds, into)
-        self.factors_: Array = items
+        mixed = build_groups(customer, place[groups.group_item], len(sizes), n_items)
+        width = max(1, min(self.n_factors, n_items))
+        bias = first_bias(self.buyers_, self.negatives)
+        factors = first_factors(len(sizes), bias[np.argsort(place)], width, self.seed)
+        descent = Descent(self.rate, self.ridge, self.negatives)
+        descend(mixed, factors, descent, n_rounds=self.n_rounds, seed=self.seed)
+        bias = factors.bias[place]
+        # turned so that columns have no products with each other: fewer steps find a customer
+        axes = np.ascontiguousarray(eigen(gram(factors.item))[1], dtype=np.float32)
+        table = product(factors.item, axes)[place]
+        self.rows_ = Rows(table, bias, *sample_items(bias, self.n_sampled, self.seed))
         self._lay_out()
 
-    def _improve(
-        self, groups: Groups, others: Array, negatives: Negatives, rounds: Rounds, into: Array
-    ) -> None:
-        """Improve one side; the last column of either is its bias, which others see as a 1."""
-        table, offset = others.copy(), others[:, -1].copy()
-        table[:, -1] = 1.0
-        weight = np.diff(groups.group_ptr) + negatives.count * negatives.weight
-        ridge = (self.ridge * weight).astype(np.float32)
-        improve_groups(groups, Rows(table, offset), negatives, ridge, rounds, into)
-
     def _lay_out(self) -> None:
-        self._to_items = np.ascontiguousarray(self.factors_.T)
-
-    @property
-    def item_vectors(self) -> Array:
-        """Give the factors of the items, their bias last: float32[n_items, width]."""
-        factors: Array = self.factors_
-        return factors
+        self.item_vectors: Array = np.concatenate(
+            [self.rows_.factor, self.rows_.bias[:, None]], axis=1
+        )
+        self._to_items = np.ascontiguousarray(self.item_vectors.T)
 
     def fold_in(self, ptr: Array, item: Array) -> Array:
-        """Give the factors of customers by their items, 1 as the last: float32[n, width]."""
-        sizes, n_shared = np.diff(ptr), len(self.shared_)
-        count = np.full(len(sizes), n_shared, dtype=np.int32)
-        weight = (self.negatives * sizes / max(n_shared, 1)).astype(np.float32)
-        shared = Negatives(self.shared_, count, weight, np.uint64(IN_ORDER))
-        found = np.zeros((len(sizes), self.factors_.shape[1]), dtype=np.float32)
-        self._improve(Groups(ptr, item), self.factors_, shared, FOLD_IN, found)
-        found[:, -1] = 1.0
-        return found
+        """Give the factors of customers by their items, as in ``Groups``: float32[n, width + 1].
+
+        The last is 1: the bias of an item is added as it is.
+        """
+        size = np.diff(ptr)
+        unbought = (size * (self.negatives / len(self.rows_.bias))).astype(np.float32)
+        ridge = (size * (self.ridge * (1 + self.negatives))).astype(np.float32)
+        found = fold_in_customers(Groups(ptr, item), self.rows_, unbought, ridge)
+        return np.concatenate([found, np.ones((len(found), 1), dtype=np.float32)], axis=1)
 
     def _sums(self, ptr: Array, item: Array) -> Array:
-        scores = np.zeros((len(ptr) - 1, len(self.factors_)), dtype=np.float32)
+        scores = np.zeros((len(ptr) - 1, len(self.rows_.bias)), dtype=np.float32)
         add_factors(scores, self.fold_in(ptr, item), self._to_items)
         return scores
 
     def arrays(self) -> dict[str, Array]:
-        """Give the customers of each item, the factors of items, and the shared negatives."""
-        return {"buyers": self.buyers_, "factors": self.factors_, "shared": self.shared_}
+        """Give the customers of items, factors, biases, and the sample that stands for all."""
+        return {"buyers": self.buyers_, **self.rows_._asdict()}
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:
         self.buyers_ = arrays["buyers"].astype(np.int32)
-        self.factors_ = np.ascontiguousarray(arrays["factors"], dtype=np.float32)
-        self.shared_ = arrays["shared"].astype(np.int32)
+        self.rows_ = Rows(
+            np.ascontiguousarray(arrays["factor"], dtype=np.float32),
+            arrays["bias"].astype(np.float32),
+            arrays["sample"].astype(np.int32),
+            arrays["weight"].astype(np.float32),
+        )
         self._lay_out()
