@@ -58,7 +58,7 @@ def by_customers(task: str, purchases: Purchases, seed: int) -> list[Split]:
         nobody = np.full(len(queries), -1, dtype=np.int32)
         queries = replace(queries, requests=replace(queries.requests, user=nobody))
     else:
-        hidden = hidden_last_share(events)
+        hidden = hidden_last_share(events, seed)
         train = purchases.only_events(events.select(~hidden))
         queries = _ask(task, train, events, hidden, seed)
     return [Split("paper", None, train, queries)] if len(queries) else []
@@ -97,12 +97,18 @@ def hidden_last_basket(events: Events) -> Array:
     return hidden
 
 
-def hidden_last_share(events: Events) -> Array:
-    """Hide the last 20% of a customer's events, at least one of two or more: bool[n_events]."""
+def hidden_last_share(events: Events, seed: int) -> Array:
+    """Hide the last 20% of a customer's events, at least one of two or more: bool[n_events].
+
+    Among events of the same time chance decides: the order of their items says nothing.
+    """
     size = np.diff(events.user_ptr)
     n_hidden = np.where(size > 1, np.maximum(1, (size * SHARE_HIDDEN).astype(np.int64)), 0)
-    place = np.arange(len(events.item)) - events.user_ptr[:-1][events.user]
-    hidden: Array = place >= (size - n_hidden)[events.user]
+    chance = np.random.default_rng(seed).random(len(events.item))
+    order = np.lexsort((chance, events.time, events.user))
+    place = np.arange(len(order)) - events.user_ptr[:-1][events.user]
+    hidden = np.zeros(len(order), dtype=bool)
+    hidden[order[place >= (size - n_hidden)[events.user]]] = True
     return hidden
 
 
@@ -119,7 +125,7 @@ def ask_customers(
 
     Parameters
     ----------
-    hidden : bool[n_events]    the events not shown: the newest of each customer
+    hidden : bool[n_events]    the events not shown, none older than a shown one of the customer
     next_basket : bool         only the items of the first hidden basket must be found; else of all
     exclude_bought : bool      what the customer had bought need not, and must not, be found
     of : bool[n_users]         customers who may be asked for; all without it

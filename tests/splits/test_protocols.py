@@ -537,3 +537,17 @@ def test_a_basket_that_is_not_over_at_the_cut_is_neither_learned_from_nor_asked_
     assert part.train.history.n_baskets == 7
     assert 9 not in part.train.history.basket_item
     assert 9 not in lists(part).truth
+
+
+def test_paper_for_you_hides_by_chance_what_has_no_order() -> None:
+    rows = [Row(user, item, 0, user) for user in range(200) for item in range(10)]
+    found = []
+    for seed in (0, 0, 1):
+        (part,) = split("for_you", bought(rows, 10, timed=False), seed, "paper")
+        queries = lists(part)
+        assert np.diff(queries.truth_ptr).tolist() == [2] * 200
+        found.append(queries.truth)
+    counts = np.bincount(found[0], minlength=10)
+    assert counts.min() > 20  # 40 of each item on average
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
