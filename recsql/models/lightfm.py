@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -54,6 +54,12 @@ class LightFM(ScoringRecommender):
     everything: float = 0.02
     pull: float = 0.1
     seed: int = 0
+
+    @classmethod
+    def variants(cls, *, real_time: bool) -> list[Self]:
+        """Give customers a vector of their own while learning, or their attributes alone."""
+        del real_time
+        return [cls(), cls(own_vectors=True)]
 
     def _check(self) -> None:
         for name in ("n_factors", "n_epochs"):

@@ -44,7 +44,7 @@ class Popularity(Recommender):
         """Give windows and half-lives, where there is real time."""
         if not real_time:
             return [cls()]
-        windows = [cls(days=days) for days in WINDOWS_DAYS]
+        windows = [cls(days=days) for days in (*WINDOWS_DAYS, None)]
         return windows + [cls(days=None, half_life_days=days) for days in HALF_LIVES_DAYS]
 
     def _check(self) -> None:
