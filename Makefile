@@ -27,8 +27,8 @@ demo: .venv/ready
 	.venv/bin/recsql demo
 
 test: .venv/ready .venv-1.5/ready
-	.venv/bin/python -m pytest -n auto
-	.venv-1.5/bin/python -m pytest -n auto $(SQL_SURFACE)
+	.venv/bin/python -m pytest -n auto --dist loadgroup
+	.venv-1.5/bin/python -m pytest -n auto --dist loadgroup $(SQL_SURFACE)
 
 lint: .venv/ready
 	.venv/bin/ruff check .

@@ -49,6 +49,7 @@ class Shop:
     columns : arguments of bind_interactions
     protocol : of training; None: the default
     without : tasks that its columns say nothing about
+    attributes : of the customers, in users.parquet
     """
 
     name: str
@@ -56,6 +57,7 @@ class Shop:
     columns: dict[str, str]
     protocol: str | None = None
     without: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
 
 
 _CUSTOMER = {"user_id": "user_id", "item_id": "item_id"}
@@ -67,9 +69,10 @@ _WHOLE = "'{}/interactions.parquet'"
 _LEARNED = "'{}/train.parquet'"
 SHOPS = (
     Shop("uci_online_retail", f"{_WHOLE} WHERE event_type = 'purchase' AND quantity > 0",
-         _TIMED | {"basket_id": "basket_id", "quantity": "quantity"}),
+         _TIMED | {"basket_id": "basket_id", "quantity": "quantity"}, None, (), ("country",)),
     Shop("complete_journey_sample", f"{_WHOLE} WHERE quantity > 0",
-         _TIMED | {"basket_id": "basket_id", "quantity": "quantity"}, None, ("bundle",)),
+         _TIMED | {"basket_id": "basket_id", "quantity": "quantity"}, None, ("bundle",),
+         ("age", "income", "home_ownership", "marital_status", "household_size", "kids_count")),
     Shop("groceries_baskets", _WHOLE, {"item_id": "item_id", "basket_id": "basket_id"}),
     Shop("amazon_grocery_relations", _WHOLE, _TIMED),
     Shop("taobao_multibehavior", f"{_LEARNED} WHERE event_type = 'buy'", _TIMED),
@@ -81,8 +84,10 @@ SHOPS = (
     Shop("amazon_beauty_seq", _WHOLE, _TIMED, "paper"),
     Shop("amazon_sports_seq", _WHOLE, _TIMED, "paper"),
     Shop("amazon_videogames_seq", _WHOLE, _TIMED, "paper"),
-    Shop("movielens_100k", f"{_WHOLE} WHERE rating >= {RATING}", _TIMED),
-    Shop("movielens_1m", f"{_WHOLE} WHERE rating >= {RATING}", _CUSTOMER, "paper", ("next",)),
+    Shop("movielens_100k", f"{_WHOLE} WHERE rating >= {RATING}", _TIMED, None, (),
+         ("age", "gender", "occupation")),
+    Shop("movielens_1m", f"{_WHOLE} WHERE rating >= {RATING}", _CUSTOMER, "paper", ("next",),
+         ("age", "gender", "occupation")),
     Shop("gowalla", _LEARNED, _CUSTOMER, "paper", ("next",)),
 )  # fmt: skip
 
@@ -131,6 +136,9 @@ def train(shop: Shop) -> tuple[float, list[Measured]]:
     con = recsql.connect(config={"threads": 2})
     con.execute(f"CREATE TABLE bought AS FROM {shop.rows.format(FOLDER / shop.name)}")
     recsql.bind_interactions(con, "bought", **shop.columns)
+    if shop.attributes:
+        con.execute(f"CREATE TABLE users AS FROM '{FOLDER / shop.name}/users.parquet'")
+        recsql.bind_users(con, "users", user_id="user_id", attributes=list(shop.attributes))
     started = time.perf_counter()
     recsql.train(con, protocol=shop.protocol)
     seconds = time.perf_counter() - started

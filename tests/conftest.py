@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
@@ -55,3 +57,32 @@ def trained(trained_file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     opened = recsql.connect(str(trained_file))
     yield opened
     opened.close()
+
+
+class SampleShop(NamedTuple):
+    """The sample as the README's first Python block leaves it: bound and trained.
+
+    Attributes
+    ----------
+    board : (task, algorithm, status, metric, test value) as the training left them
+    """
+
+    con: duckdb.DuckDBPyConnection
+    board: list[tuple[str, str, str, str, float]]
+
+
+@pytest.fixture(scope="session")
+def sample_shop() -> Iterator[SampleShop]:
+    """Give the trained sample; who asks for it is in the xdist group ``sample``."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    block = re.search(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert block is not None
+    space: dict[str, Any] = {}
+    exec(compile(block[1], "README.md", "exec"), space)
+    con = space["con"]
+    board = con.execute(
+        "SELECT l.task, l.algorithm, l.status, l.metric, l.value FROM recsql.leaderboard AS l "
+        "WHERE l.part = 'test' ORDER BY ALL"
+    ).fetchall()
+    yield SampleShop(con, board)
+    con.close()

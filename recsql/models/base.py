@@ -254,6 +254,7 @@ class Model(ABC):
     baseline_for : tasks where it is only measured, as the trivial answer to beat
     needs_real_time : whether it needs dates or timestamps
     needs_events : whether it learns from, and answers by, the events of customers
+    needs_attributes_for : tasks where it says no more than best sellers without attributes
     refreshes : whether its stored answers can be brought up to date by what changed alone
     effort : 0 one look at the counts, 1 counting, 2 linear algebra, 3 many rounds; less comes first
     """
@@ -263,6 +264,7 @@ class Model(ABC):
     baseline_for: ClassVar[tuple[str, ...]] = ()
     needs_real_time: ClassVar[bool] = False
     needs_events: ClassVar[bool] = False
+    needs_attributes_for: ClassVar[tuple[str, ...]] = ()
     refreshes: ClassVar[bool] = False
     effort: ClassVar[int] = 1
 

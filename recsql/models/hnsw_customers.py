@@ -45,6 +45,7 @@ class HnswCustomers(ScoringRecommender):
 
     name: ClassVar[str] = "hnsw_customers"
     tasks: ClassVar[tuple[str, ...]] = ("first",)
+    needs_attributes_for: ClassVar[tuple[str, ...]] = ("first",)
 
     neighbours: int = 300
     sharpness: float = 1.0

@@ -42,6 +42,7 @@ class LightFM(ScoringRecommender):
 
     name: ClassVar[str] = "lightfm"
     tasks: ClassVar[tuple[str, ...]] = ("first", "for_you")
+    needs_attributes_for: ClassVar[tuple[str, ...]] = ("first",)
     effort: ClassVar[int] = 3
 
     n_factors: int = 32

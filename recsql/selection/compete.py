@@ -81,9 +81,9 @@ def compete(
 
     The winner is chosen on the validation part. Settings of one model are halved on growing
     samples of it before (successive halving), all but ``keep``, the one that serves now. The best
-    setting of each model is measured once on the test part, which decides nothing. What the time
-    does not allow is skipped; the first baseline, the first model and ``keep`` are measured in any
-    case.
+    setting of each model (``simplest``) is measured once on the test part, which decides nothing.
+    What the time does not allow is skipped; the first baseline, the first model and ``keep`` are
+    measured in any case.
 
     Source: Jamieson and Talwalkar, AISTATS 2016 (successive halving).
     """
@@ -91,14 +91,16 @@ def compete(
         return
     best: list[Candidate] = []
     begun: set[bool] = set()
-    for _, group in groupby(competing, key=lambda c: (c.baseline and id(c), c.model.name)):
+    able = [candidate for candidate in competing if candidate.status == "candidate"]
+    for _, group in groupby(able, key=lambda c: (c.baseline and id(c), c.model.name)):
         settings = list(group)
         if arena.validation:
             first = settings[0].baseline not in begun
             _compare(settings, arena, keep, clock, one_at_least=first)
         begun.add(settings[0].baseline)
         measured = [candidate for candidate in settings if candidate.status == "candidate"]
-        best += sorted(measured, key=lambda c: -c.score)[:1]
+        if measured:
+            best.append(simplest(measured))
     for candidate in best:
         if candidate.baseline or clock.allows(candidate.cost("train_seconds") or 0.0):
             _measure(candidate, arena, arena.test, TEST)
@@ -214,10 +216,51 @@ def fail(candidate: Candidate, error: Exception) -> None:
     candidate.error = str(error) or type(error).__name__
 
 
+def simplest(settings: Sequence[Candidate]) -> Candidate:
+    """Give the first setting whose score is within one standard error of the best one's.
+
+    The error is that of their paired difference: few queries cannot tell settings apart.
+
+    Source: Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984 (the one
+    standard error rule).
+    """
+    best = max(settings, key=lambda candidate: candidate.score)  # of equals the first
+    if best.values is None:
+        return best
+    for candidate in settings:
+        if candidate.values is not None:
+            less = best.values - candidate.values
+            if len(less) > 1 and less.mean() <= less.std(ddof=1) / np.sqrt(len(less)):
+                return candidate
+    return best
+
+
 def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
-    """Give the candidates that can be promoted, best first, of equals the first."""
+    """Give the candidates that can be promoted, best first, of equals the first.
+
+    The simplest setting of a model takes the place of the best one, and best sellers go before
+    every model that is not better by more than one standard error.
+    """
     able = [c for c in competing if c.status == "candidate" and c.may_serve]
-    return sorted(able, key=lambda c: (-c.score, c.baseline))
+    order = sorted(able, key=lambda c: (-c.score, c.baseline))
+    for _, group in groupby(able, key=_kind):
+        _put_first(order, simplest(list(group)))
+    trivial = [c for c in order if c.baseline]
+    if trivial and simplest([trivial[0], order[0]]) is trivial[0]:
+        order.remove(trivial[0])
+        order.insert(0, trivial[0])
+    return order
+
+
+def _kind(candidate: Candidate) -> tuple[bool, str]:
+    return candidate.baseline, candidate.model.name
+
+
+def _put_first(order: list[Candidate], chosen: Candidate) -> None:
+    """Put a candidate before all others of its model."""
+    place = next(n for n, c in enumerate(order) if _kind(c) == _kind(chosen))
+    order.remove(chosen)
+    order.insert(place, chosen)
 
 
 def promote(order: Sequence[Candidate], purchases: Purchases) -> Model | None:

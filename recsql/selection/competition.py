@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NO_ATTRIBUTES = "there are no attributes of customers: CALL recsql.bind_users with attributes"
 
 
 @dataclass
@@ -83,6 +84,10 @@ def hold(
         for candidate in competing:
             candidate.status, candidate.error = "skipped", reason
         return Competition(task, competing, [], Decision([], False, None, reason))
+    if models is None and purchases.user_features is None:
+        for candidate in competing:
+            if task in candidate.model.needs_attributes_for:
+                candidate.status, candidate.error = "skipped", NO_ATTRIBUTES
     ranking = read_ranking(session, task)
     arena = Arena.of(task, purchases, available, ranking, seed, protocol)
     keep = next((c for c in competing if c.is_setting(incumbent)), None)

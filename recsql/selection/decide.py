@@ -17,7 +17,7 @@ RESAMPLES = 4000
 MUCH_CHEAPER = 10.0
 CHEAP_SECONDS = 1.0  # below this, cost decides nothing
 LEAST_QUERIES = 20  # of fewer, resamples say nothing about others
-WORTH_LEARNING = 1.03  # times the score, for which answers are learned anew at every refresh
+WORTH_LEARNING = 1.05  # times the score, for which answers are learned anew at every refresh
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     the doubt of 5% shared among all rivals (Bonferroni), lies above zero; or where it may be as
     good and costs less than a tenth. Else the incumbent stays, and is learned anew. A model whose
     answers refresh exactly goes before one that is learned from everything each time and is less
-    than 3% better.
+    than 5% better.
 
     Parameters
     ----------
@@ -68,15 +68,20 @@ def decide(able: Sequence[Candidate], incumbent: StoredModel | None, seed: int) 
     difference = best.values - rival.values
     low, high = _interval(difference, able, seed)
     margin = float(difference.mean())
+    sure = f"difference {low:+.4f} to {high:+.4f} ({len(able)} settings)"
+    if len(difference) < LEAST_QUERIES:
+        sure = f"of {len(difference)} queries only"
     words = (
         f"score {best.score:.4f} against {rival.score:.4f} of "
-        f"{'the incumbent' if rival is serving else 'the second'} {rival.model.name}, "
-        f"difference {low:+.4f} to {high:+.4f} ({len(able)} settings){note}"
+        f"{'the incumbent' if rival is serving else 'the second'} {rival.model.name}, {sure}{note}"
     )
     if low > 0:
         return Decision(list(able), True, margin, words)
+    if rival is not serving and note:
+        return Decision(list(able), False, margin, words)
     if rival is not serving:
-        return Decision(list(able), False, margin, f"{words}: may be chance, the best is taken")
+        taken = "best" if margin >= 0 else "simpler one"
+        return Decision(list(able), False, margin, f"{words}: may be chance, the {taken} is taken")
     if _is_much_cheaper(best, rival):
         return Decision(list(able), True, margin, f"{words}: as good and much cheaper")
     order = [rival, *(c for c in able if c is not rival)]

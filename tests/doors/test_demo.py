@@ -21,6 +21,7 @@ from recsql.demo import STORY, Step, Told
 from recsql.errors import UnknownNameError
 from recsql.tasks import TASKS
 
+pytestmark = pytest.mark.xdist_group("demo")
 CHAPTERS = [
     "A retailer's tables",
     "Bind",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from recsql.statements.core import STATEMENTS
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(sql|python)\n(.*?)```", re.DOTALL)
+pytestmark = pytest.mark.xdist_group("sample")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -33,12 +33,10 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[duckdb.DuckDBPyConnection]:
+def shop(sample_shop: Any) -> duckdb.DuckDBPyConnection:
     """Give the connection that the README's Python block leaves behind: bound and trained."""
-    space: dict[str, Any] = {}
-    exec(compile(blocks("python")[0][1], "README.md", "exec"), space)
-    yield space["con"]
-    space["con"].close()
+    con: duckdb.DuckDBPyConnection = sample_shop.con
+    return con
 
 
 def statements(text: str) -> list[str]:

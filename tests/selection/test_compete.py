@@ -16,9 +16,12 @@ from bought import bought, random_rows
 import recsql
 from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
 from recsql.models.catalogue import catalogue
+from recsql.models.frequency import Frequency
+from recsql.models.popularity import Popularity
 from recsql.selection import compete as room
 from recsql.selection.candidates import Candidate, candidates_for
-from recsql.selection.compete import USED_UP, Arena, Clock, compete, promotable, promote
+from recsql.selection.compete import USED_UP, Arena, Clock, compete, promotable, promote, simplest
+from recsql.selection.competition import NO_ATTRIBUTES
 from recsql.selection.evaluated import TEST, VALIDATION
 from recsql.selection.ranking import Ranking
 from recsql.store.models import StoredModel
@@ -357,7 +360,8 @@ def test_a_training_of_almost_no_time_trains_every_task_and_says_what_it_skipped
     rows = shop_con.execute(
         "SELECT m.task, count(*) FILTER (m.status = 'incumbent'), "
         "count(*) FILTER (m.status = 'candidate'), count(*) FILTER (m.status = 'skipped'), "
-        f"count(*) FILTER (m.error = '{USED_UP}') FROM recsql.models AS m GROUP BY 1 ORDER BY 1"
+        "count(*) FILTER (m.error IN (?, ?)) FROM recsql.models AS m GROUP BY 1 ORDER BY 1",
+        [USED_UP, NO_ATTRIBUTES],
     ).fetchall()
     assert [row[0] for row in rows] == sorted(shop.TASKS)
     for task, serving, others, skipped, said in rows:
@@ -402,3 +406,46 @@ def test_a_decision_says_that_the_best_could_not_learn_from_everything(
     assert (decided, margin) == (False, None)
     assert why.startswith("popularity could not learn from everything (MemoryError); before: score")
     assert algorithm != "popularity"
+
+
+def test_without_attributes_only_models_that_do_without_them_compete_for_first(
+    shop_con: duckdb.DuckDBPyConnection,
+) -> None:
+    skipped = (
+        "SELECT m.algorithm, bool_and(m.status = 'skipped' AND m.error = ?) "
+        "FROM recsql.models AS m WHERE m.task = 'first' AND m.status <> 'retired' "
+        "GROUP BY 1 ORDER BY 1"
+    )
+    everyone = ["hnsw_customers", "lightfm", "popularity", "segment_popularity"]
+    recsql.train(shop_con, task="first")
+    found = shop_con.execute(skipped, [NO_ATTRIBUTES]).fetchall()
+    assert found == list(zip(everyone, (True, True, False, False), strict=True))
+    recsql.bind_users(shop_con, "customers", user_id="id", attributes=["country"])
+    recsql.train(shop_con, task="first")
+    assert not any(out for _, out in shop_con.execute(skipped, [NO_ATTRIBUTES]).fetchall())
+
+
+def test_best_sellers_go_before_a_model_that_may_be_no_better() -> None:
+    rng = np.random.default_rng(0)
+    base, noise = rng.random(400), rng.normal(0, 0.2, 400)
+    for gain, first in ((0.5, 0), (3.0, 1)):  # standard errors
+        shift = noise - noise.mean() + gain * noise.std(ddof=1) / np.sqrt(len(noise))
+        best_sellers = Candidate("next", Popularity(), baseline=True, values=base)
+        model = Candidate("next", Frequency(), values=base + shift)
+        assert promotable([best_sellers, model])[0] is [best_sellers, model][first]
+
+
+@pytest.mark.parametrize(("behind", "chosen"), [(0.9, 1), (1.1, 2)])
+def test_the_simplest_setting_within_one_standard_error_stands_for_a_model(
+    behind: float, chosen: int
+) -> None:
+    rng = np.random.default_rng(1)
+    base, noise = rng.random(400), rng.normal(0, 0.2, 400)
+    error = noise.std(ddof=1) / np.sqrt(len(noise))
+    near = base + noise - noise.mean() - behind * error
+    settings = [
+        Candidate("next", Frequency(decay=decay), values=values)
+        for decay, values in ((0.5, base - 0.5), (0.6, near), (0.7, base))
+    ]
+    assert simplest(settings) is settings[chosen]
+    assert promotable(settings)[0] is settings[chosen]

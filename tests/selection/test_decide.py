@@ -92,7 +92,7 @@ def test_too_little_data_and_nothing_that_works_are_said() -> None:
     assert decide([], None, 0).why == "no model could be trained"
 
 
-@pytest.mark.parametrize(("gain", "first"), [(0.02, "user_copurchase"), (0.05, "random_walk")])
+@pytest.mark.parametrize(("gain", "first"), [(0.04, "user_copurchase"), (0.06, "random_walk")])
 def test_one_that_refreshes_exactly_goes_before_one_that_is_hardly_better(
     gain: float, first: str
 ) -> None:
