@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+LONGEST_JSON = 60
+
 
 @dataclass(frozen=True)
 class Result:
@@ -48,7 +50,10 @@ class Result:
         return pd.DataFrame.from_records(list(self.rows), columns=list(self.columns))
 
     def __str__(self) -> str:
-        """Lay the rows out as wide as they are; columns without any value are left out."""
+        """Lay the rows out as wide as they are, but for long JSON, which ``rows`` has whole.
+
+        Columns without any value are left out.
+        """
         from rich.console import Console
 
         from recsql.pretty import table
@@ -59,8 +64,13 @@ class Result:
             if not self.rows or any(row[place] not in (None, "") for row in self.rows)
         ]
         columns = [self.columns[place] for place in places]
-        rows = [[row[place] for place in places] for row in self.rows]
+        rows = [[_shortened(row[place]) for place in places] for row in self.rows]
         console = Console(width=1_000, markup=False, emoji=False)
         with console.capture() as capture:
             console.print(table(columns, rows))
         return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _shortened(value: Any) -> Any:
+    is_json = isinstance(value, str) and value.startswith("{")
+    return f"{value[: LONGEST_JSON - 1]}…" if is_json and len(value) > LONGEST_JSON else value

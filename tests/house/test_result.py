@@ -12,6 +12,15 @@ def test_a_result_prints_its_text_unchanged_and_leaves_empty_columns_out() -> No
     assert "nothing" not in text
 
 
+def test_only_long_json_is_shortened() -> None:
+    long, short = '{"a": "' + "x" * 100 + '"}', '{"a": 1}'
+    text = str(Result(("params", "advice"), [(long, "y" * 100), (short, None)]))
+    assert long[:59] + "…" in text
+    assert long not in text
+    assert short in text
+    assert "y" * 100 in text
+
+
 def test_a_result_converts_to_dictionaries_arrow_and_pandas() -> None:
     result = Result(("a", "b"), [(1, "x"), (2, None)])
     assert result.dicts() == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
