@@ -24,6 +24,8 @@ CHECKS: tuple[Check, ...] = (
     tasks.bundle_has_baskets,
     tasks.popular_has_rows,
     tasks.trending_has_time,
+    tasks.customers_are_known,
+    tasks.repeat_has_time,
     tasks.references_have_attributes,
     rows.null_items,
     rows.null_users,

@@ -587,14 +587,16 @@ def test_customers_and_baskets_above_the_cap_are_counted(con):
 
 def test_without_customers_and_time_the_tasks_that_need_them_are_errors(con):
     rows = findings(con, user_id=None, ts=None, basket_id=None)
-    for task in ("related", "bundle", "trending"):
+    for task in ("related", "bundle", "trending", "next", "for_you", "repeat"):
         assert rows[f"too_little_for_{task}", "interactions"]["severity"] == "error"
     assert ("too_little_for_popular", "interactions") not in rows
 
 
 def test_baskets_of_anonymous_customers_suffice_for_bundle(con):
     rows = findings(con, user_id=None)
-    assert complaints(rows) == ["too_little_for_related"]
+    tasks = ("for_you", "next", "related", "repeat")
+    assert complaints(rows) == [f"too_little_for_{task}" for task in tasks]
+    assert "got ts bound" in rows["too_little_for_repeat", "interactions"]["advice"]
 
 
 def test_windows_of_time_suffice_for_bundle(con):
@@ -615,8 +617,10 @@ def test_windows_of_no_length_hold_one_item(con):
 def test_a_time_that_only_orders_gives_no_windows_and_no_trends(con):
     con.execute("ALTER TABLE orders ALTER day TYPE BIGINT USING epoch(day)")
     rows = findings(con, basket_id=None)
-    assert complaints(rows) == ["too_little_for_bundle", "too_little_for_trending"]
-    assert "got BIGINT" in rows["too_little_for_trending", "interactions"]["advice"]
+    tasks = ("bundle", "repeat", "trending")
+    assert complaints(rows) == [f"too_little_for_{task}" for task in tasks]
+    for task in ("repeat", "trending"):
+        assert "got BIGINT" in rows[f"too_little_for_{task}", "interactions"]["advice"]
 
 
 def test_one_customer_is_too_little_for_related(con):

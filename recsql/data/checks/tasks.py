@@ -50,6 +50,32 @@ def trending_has_time(evidence: Evidence) -> list[Finding]:
     return [_task(evidence, "trending", "warning", need, got, remedy)]
 
 
+def customers_are_known(evidence: Evidence) -> list[Finding]:
+    """Tell when nobody's purchases can be told from those of others: first, next, for_you."""
+    source = evidence.interactions
+    if source.is_given("user_id") or source.is_given("session_id"):
+        return []
+    need, remedy = "a user_id, or a session_id", f"{source.bind_call(user_id='…')}."
+    return [
+        _task(evidence, task, "error", need, "none bound", remedy) for task in ("next", "for_you")
+    ]
+
+
+def repeat_has_time(evidence: Evidence) -> list[Finding]:
+    """Tell when there are no days between the purchases of a customer."""
+    source = evidence.interactions
+    timed = source.is_given("ts") and source.types["ts"] in REAL_TIME_TYPES
+    if timed and source.is_given("user_id"):
+        return []
+    need = "a user_id, and a ts that is a date or timestamp"
+    given = [name for name in ("user_id", "ts") if source.is_given(name)]
+    got = "none bound" if not given else f"{' and '.join(given)} bound"
+    if source.is_given("ts") and not timed:
+        got = source.types["ts"]
+    call = source.bind_call(ts="…") if not timed else source.bind_call(user_id="…")
+    return [_task(evidence, "repeat", "error", need, got, f"{call}.")]
+
+
 def popular_has_rows(evidence: Evidence) -> list[Finding]:
     """Tell when there is no purchase."""
     if evidence.facts["purchases"]:
