@@ -1,15 +1,23 @@
-"""Write docs/functions.md from the headers of the SQL files: python docs/generate.py."""
+"""Write docs/functions.md from the headers of the SQL files, and docs/models.md from the classes.
+
+python docs/generate.py
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 from recsql.columns import VIEWS
 from recsql.database import sql_names, sql_text
 from recsql.headers import Field, Header, read_header
+from recsql.models.base import Model
+from recsql.models.catalogue import catalogue, models_for
 from recsql.settings import SETTINGS
+from recsql.tasks import TASKS
 
-TARGET = Path(__file__).with_name("functions.md")
+FOLDER = Path(__file__).parent
 TYPES = {"ITEM": "type of your item ids", "USER": "type of your user ids"}
 
 
@@ -40,6 +48,43 @@ def page() -> str:
         ),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def models_page() -> str:
+    """Give the text of docs/models.md."""
+    parts = [
+        "# Models",
+        "Generated from the docstrings in `recsql/models/` by `python docs/generate.py`.",
+        "`CALL recsql.train()` measures every model that can serve a task, in several settings, and"
+        " the best one serves. `models := ['ease']` asks for some only. Those that are only"
+        " measured, as the answer to beat, are called trivial.",
+        _rows(
+            ["task", "models"],
+            [[f"`{task}`", ", ".join(f"`{m.name}`" for m in models_for(task))] for task in TASKS],
+        ),
+        *(_model(cls) for cls in catalogue().values()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _model(cls: type[Model]) -> str:
+    trivial = [f"`{task}` (trivial)" for task in cls.baseline_for]
+    tasks = ", ".join([*(f"`{task}`" for task in cls.tasks), *trivial])
+    own, shared = inspect.cleandoc(cls.__doc__ or ""), inspect.cleandoc(cls.__base__.__doc__ or "")
+    if "Source:" in shared and "Source:" not in own:  # a class and its sisters
+        own += f"\n\n{shared}"
+    paragraphs = re.split(r"\n\s*\n", own)
+    said = [" ".join(paragraph.split()) for paragraph in paragraphs]
+    settings = ", ".join(f"`{name}` = {value!r}" for name, value in cls().params().items())
+    parts = [f"### {cls.name}", f"Serves {tasks}.", *(_plain(text) for text in said)]
+    return "\n\n".join([*parts, *([f"Settings: {settings}."] if settings else [])])
+
+
+def _plain(text: str) -> str:
+    parts = text.replace("``", "`").split("`")
+    return "`".join(
+        part if place % 2 else part.replace("*", "\\*") for place, part in enumerate(parts)
+    )
 
 
 def _section(folder: str, name: str, schema: str) -> str:
@@ -88,4 +133,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(page(), "utf-8")
+    (FOLDER / "functions.md").write_text(page(), "utf-8")
+    (FOLDER / "models.md").write_text(models_page(), "utf-8")

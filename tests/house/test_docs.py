@@ -76,15 +76,15 @@ def test_every_documented_python_block_runs(shop: duckdb.DuckDBPyConnection) -> 
         exec(compile(text, page, "exec"), {"con": shop})
 
 
-def test_the_page_of_functions_is_what_the_headers_say() -> None:
+def test_the_generated_pages_are_what_the_headers_and_docstrings_say() -> None:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    assert (ROOT / "docs" / "functions.md").read_text("utf-8") == generate.page(), (
-        "run: python docs/generate.py"
-    )
+    for name, text in (("functions", generate.page()), ("models", generate.models_page())):
+        written = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+        assert written == text, "run: python docs/generate.py"
 
 
 def argument_names(signature: str) -> list[str]:
