@@ -238,29 +238,16 @@ def simplest(settings: Sequence[Candidate]) -> Candidate:
 def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
     """Give the candidates that can be promoted, best first, of equals the first.
 
-    The simplest setting of a model takes the place of the best one, and best sellers go before
-    every model that is not better by more than one standard error.
+    The simplest setting of a model takes the place of the best one.
     """
     able = [c for c in competing if c.status == "candidate" and c.may_serve]
-    order = sorted(able, key=lambda c: (-c.score, c.baseline))
-    for _, group in groupby(able, key=_kind):
-        _put_first(order, simplest(list(group)))
-    trivial = [c for c in order if c.baseline]
-    if trivial and simplest([trivial[0], order[0]]) is trivial[0]:
-        order.remove(trivial[0])
-        order.insert(0, trivial[0])
-    return order
-
-
-def _kind(candidate: Candidate) -> tuple[bool, str]:
-    return candidate.baseline, candidate.model.name
-
-
-def _put_first(order: list[Candidate], chosen: Candidate) -> None:
-    """Put a candidate before all others of its model."""
-    place = next(n for n, c in enumerate(order) if _kind(c) == _kind(chosen))
-    order.remove(chosen)
-    order.insert(place, chosen)
+    standing = {}
+    for _, group in groupby([c for c in able if not c.baseline], key=lambda c: c.model.name):
+        settings = list(group)
+        standing[id(simplest(settings))] = max(c.score for c in settings)
+    return sorted(
+        able, key=lambda c: (-standing.get(id(c), c.score), id(c) not in standing, c.baseline)
+    )
 
 
 def promote(order: Sequence[Candidate], purchases: Purchases) -> Model | None:

@@ -17,7 +17,6 @@ import recsql
 from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
 from recsql.models.catalogue import catalogue
 from recsql.models.frequency import Frequency
-from recsql.models.popularity import Popularity
 from recsql.selection import compete as room
 from recsql.selection.candidates import Candidate, candidates_for
 from recsql.selection.compete import USED_UP, Arena, Clock, compete, promotable, promote, simplest
@@ -423,16 +422,6 @@ def test_without_attributes_only_models_that_do_without_them_compete_for_first(
     recsql.bind_users(shop_con, "customers", user_id="id", attributes=["country"])
     recsql.train(shop_con, task="first")
     assert not any(out for _, out in shop_con.execute(skipped, [NO_ATTRIBUTES]).fetchall())
-
-
-def test_best_sellers_go_before_a_model_that_may_be_no_better() -> None:
-    rng = np.random.default_rng(0)
-    base, noise = rng.random(400), rng.normal(0, 0.2, 400)
-    for gain, first in ((0.5, 0), (3.0, 1)):  # standard errors
-        shift = noise - noise.mean() + gain * noise.std(ddof=1) / np.sqrt(len(noise))
-        best_sellers = Candidate("next", Popularity(), baseline=True, values=base)
-        model = Candidate("next", Frequency(), values=base + shift)
-        assert promotable([best_sellers, model])[0] is [best_sellers, model][first]
 
 
 @pytest.mark.parametrize(("behind", "chosen"), [(0.9, 1), (1.1, 2)])
