@@ -113,7 +113,7 @@ class CoPurchase(Recommender):
         found = [cls(weighting=weighting) for weighting in WEIGHTINGS if weighting != "count"]
         found.append(cls(weighting="confidence", size_power=SIZE_POWER))
         # Of few purchases almost every pair was seen once.
-        found += [cls(weighting=weighting, min_support=1) for weighting in ("cosine", "confidence")]
+        found.append(cls(weighting="confidence", min_support=1, size_power=SIZE_POWER))
         if real_time:
             found += [
                 cls(weighting=weighting, half_life_days=days)
