@@ -31,8 +31,10 @@ NAMES = (
 
 
 def main() -> None:
-    """Run the named benchmarks, or all of them."""
-    for name in sys.argv[1:] or NAMES:
+    """Run the named benchmarks, or all of them, as each runs without arguments of its own."""
+    names = sys.argv[1:] or NAMES
+    del sys.argv[1:]
+    for name in names:
         importlib.import_module(f"benchmarks.{name}").main()
 
 
