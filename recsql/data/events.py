@@ -85,6 +85,10 @@ class Events:
         """Give the events before ``cut``; every customer remains."""
         return self.select(self.time < cut)
 
+    def dated(self) -> Events:
+        """Give the events that have a time; every customer remains."""
+        return self if self.time.all() else self.select(self.time != 0)
+
     def first_baskets(self) -> Events:
         """Give the events of each customer's first basket; every customer remains."""
         return self.select(self.basket == 0)

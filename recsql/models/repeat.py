@@ -180,11 +180,15 @@ def states_of(
     with_before: bool = False,
     n_threads: int | None = None,
 ) -> States:
-    """Walk through events until the end of a day, int64[n_users] since 1970; None: all of them."""
+    """Walk through events until the end of a day, int64[n_users] since 1970; None: all of them.
+
+    Those without a time are left out.
+    """
     if until is None:
         until = np.full(events.n_users, LAST_DAY, dtype=np.int64)
     if quantity is None:
         quantity = np.ones(len(events.item))
+    quantity, events = quantity[events.time != 0], events.dated()
     return walk(
         events.user_ptr,
         events.item,

@@ -64,13 +64,11 @@ def by_time(purchases: Purchases, seed: int) -> list[Split]:
     A longer part than elsewhere: intervals that end after the data do are not seen, and the shorter
     the part, the more of the others are short.
     """
+    purchases = _dated(purchases)
     events = purchases.events
-    if events is None or purchases.today is None:
+    if events is None or purchases.today is None or len(events.time) == 0:
         return []
-    dated = events.time[events.time != 0]  # 0 has no time: it is not in the first days
-    if len(dated) == 0:
-        return []
-    first_day = int(dated.min() // MICROSECONDS_PER_DAY)
+    first_day = int(events.time.min() // MICROSECONDS_PER_DAY)
     day = purchases.today + 1 - (purchases.today + 1 - first_day) // DAYS_OF_ALL
     if day in (first_day, purchases.today + 1):
         return []
@@ -89,6 +87,7 @@ def by_pairs(purchases: Purchases, seed: int) -> list[Split]:
     Source: unified recommendation framework for a CRM, section 2.3 (repeat purchase: n - 1 of n
     purchases are learned from, the n-th is foretold).
     """
+    purchases = _dated(purchases)
     events = purchases.events
     if events is None or purchases.today is None:
         return []
@@ -104,6 +103,12 @@ def by_pairs(purchases: Purchases, seed: int) -> list[Split]:
     train = replace(purchases.only_events(events.select(~hidden)), today=purchases.today)
     again = last > first
     return _split("paper", None, train, None, pair[again], last[again], seed)
+
+
+def _dated(purchases: Purchases) -> Purchases:
+    """Leave out what has no time: nothing can be said about when it comes again."""
+    events = purchases.events
+    return purchases if events is None else replace(purchases, events=events.dated())
 
 
 def _split(
@@ -129,6 +134,7 @@ def _split(
 
 def anyone_repeats(events: Events) -> bool:
     """Tell whether a customer bought an item on two days."""
+    events = events.dated()
     pair = _pair(events)
     day = events.time // MICROSECONDS_PER_DAY
     days = day - day.min(initial=0)

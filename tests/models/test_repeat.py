@@ -154,6 +154,26 @@ def test_customers_with_one_purchase_each_have_no_intervals(name: str) -> None:
 
 
 @MODELS
+def test_purchases_without_a_time_change_nothing(name: str) -> None:
+    rng = np.random.default_rng(3)
+    whole = shop(2)
+    taken_out = rng.random(len(whole.item)) < 0.2
+    with_gaps = dataclasses.replace(whole, time=np.where(taken_out, 0, whole.time))
+    order = np.lexsort((with_gaps.time, whole.user))  # those without a time come first
+    with_gaps = dataclasses.replace(
+        with_gaps, time=with_gaps.time[order], item=with_gaps.item[order]
+    )
+    without = whole.select(~taken_out)
+    quantity = rng.random(len(order))
+    kept = quantity[with_gaps.time != 0]
+    cls = repeat_catalogue()[name]
+    found = cls().fit(purchases(with_gaps)).predict(with_gaps, quantity=quantity)
+    expected = cls().fit(purchases(without)).predict(without, quantity=kept)
+    for field in dataclasses.fields(Repeats):
+        assert np.array_equal(getattr(found, field.name), getattr(expected, field.name))
+
+
+@MODELS
 def test_one_repeat_is_enough_to_answer(name: str) -> None:
     events = events_of([[(10, 1), (17, 1)], [(12, 1)], [(390, 3)]])
     found = fitted(name, events).predict(events)
