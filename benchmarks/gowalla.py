@@ -4,6 +4,11 @@ All items are ranked, those of training left out, ties to the smaller id. The se
 model are chosen on a fifth of the training items of each customer, judged on 4,000 customers; then
 it learns from all of training and is tested once. Peers: implicit's item neighbours and ALS with
 settings lightly tuned elsewhere. The trivial baseline is popularity.
+
+The test part is no random part of the data: 159 items stand in it more than five standard
+deviations above their share (the most bought of all 39% instead of 21%). A validation part drawn at
+random from training does not foresee that, and the best setting there need not be the best in the
+test.
 """
 
 from __future__ import annotations
