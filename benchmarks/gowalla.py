@@ -4,10 +4,16 @@ All items are ranked, those of training left out, ties to the smaller id. The se
 model are chosen on a fifth of the training items of each customer, judged on 4,000 customers; then
 it learns from all of training and is tested once. Peers: implicit's item neighbours and ALS with
 settings lightly tuned elsewhere. The trivial baseline is popularity.
+
+The test part is no random part of the data: 159 items stand in it more than five standard
+deviations above their share (the most bought of all 39% instead of 21%). A validation part drawn at
+random from training does not foresee that, and the best setting there need not be the best in the
+test.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import warnings
 from dataclasses import replace
@@ -44,13 +50,15 @@ ITEM_KNN = (
     ItemKNN(neighbours=400),
     ItemKNN(neighbours=400, customer_power=0.5, shrinkage=1.0),
 )
+SHRUNK = {"neighbours": 400, "shrinkage": 1.0, "n_factors": 1024, "low_pass": 0.3}
 GRAPH_FILTER = (
     GraphFilter(neighbours=400, customer_power=0.5, popularity_power=0.0, low_pass=0.3),  # GF-CF
     GraphFilter(),
-    GraphFilter(n_factors=512),
-    GraphFilter(n_factors=512, low_pass=0.1),
     GraphFilter(n_factors=512, low_pass=0.2),
-    GraphFilter(n_factors=512, low_pass=0.2, neighbours=400),
+    GraphFilter(**SHRUNK),
+    GraphFilter(**SHRUNK, sharpening=0.8),
+    GraphFilter(**SHRUNK, sharpening=1.0),
+    GraphFilter(**SHRUNK, sharpening=1.0, customer_power=0.3, popularity_power=0.15),
 )
 IALS_SETTINGS = (
     IALS(),
@@ -130,6 +138,8 @@ def main() -> None:
         times = {"validation": validation, "fit s": fit_s, "answer s": answer_s}
         rows.append(row(best.name, found.item, test, **times, settings=str(best.params())))
     rows += [row(name, found, test) for name, found in peers(train, n_items).items()]
+    if hasattr(os, "getloadavg"):
+        print(f"load of the last minute {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     report("gowalla", f"Gowalla, official split, {len(train.item):,} training rows", rows)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"peak memory {peak:.2f} GB (with the peers and the data)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from recsql.kernels._jit import kernel_part, lean_kernel
+from recsql.kernels._jit import lean_kernel, summing_part
 from recsql.kernels._threads import available_threads, equal_blocks, run_blocks
 
 Longs = npt.NDArray[np.int64]
@@ -16,6 +16,7 @@ Counts = npt.NDArray[np.int32]
 Shorts = npt.NDArray[np.float32]
 
 COLUMNS_AT_A_TIME = 256  # of a table of factors: they stay in a processor's cache
+ROWS_AT_A_TIME = 4  # of scores: what was read of the factors serves them all
 BLOCKS = 4  # a thread
 
 
@@ -115,11 +116,12 @@ def add_factors(
 
     n_factors, n_items = factors.shape
 
-    def task(first: int, last: int, block: Shorts) -> None:
-        add_factors_to(first, last, scores, place, factors, block)
+    def task(first: int, last: int, scratch: tuple[Shorts, Shorts]) -> None:
+        add_factors_to(first, last, scores, place, factors, *scratch)
 
-    def make_scratch() -> Shorts:
-        return np.empty((n_factors, COLUMNS_AT_A_TIME), dtype=np.float32)
+    def make_scratch() -> tuple[Shorts, Shorts]:
+        block = np.empty((n_factors, COLUMNS_AT_A_TIME), dtype=np.float32)
+        return block, np.zeros((ROWS_AT_A_TIME, COLUMNS_AT_A_TIME), dtype=np.float32)
 
     threads = available_threads(n_threads)
     cost = np.ones(-(-n_items // COLUMNS_AT_A_TIME), dtype=np.int64)
@@ -128,32 +130,76 @@ def add_factors(
 
 @lean_kernel
 def add_factors_to(
-    first: int, last: int, scores: Shorts, place: Shorts, factors: Shorts, block: Shorts
+    first: int,
+    last: int,
+    scores: Shorts,
+    place: Shorts,
+    factors: Shorts,
+    block: Shorts,
+    tile: Shorts,
 ) -> None:
-    """Add to the blocks of columns first <= n < last of scores, each copied to one place before."""
+    """Add to the blocks of columns first <= n < last of scores, each copied to one place before.
+
+    Rows go four by four through a tile. The last one stands in for those that are missing, so that
+    every row is added up by the same code.
+    """
     n_factors, n_items = factors.shape
-    width = block.shape[1]
+    n_rows, width = scores.shape[0], block.shape[1]
     for begin in range(first * width, min(last * width, n_items), width):
-        end = min(begin + width, n_items)
+        size = min(width, n_items - begin)
         for factor in range(n_factors):
-            for item in range(begin, end):
-                block[factor, item - begin] = factors[factor, item]
-        for row in range(scores.shape[0]):
-            add_block(scores[row, begin:end], place[row], block)
+            for column in range(size):
+                block[factor, column] = factors[factor, begin + column]
+        for row in range(0, n_rows, ROWS_AT_A_TIME):
+            there = min(ROWS_AT_A_TIME, n_rows - row)
+            for other in range(there):
+                for column in range(size):
+                    tile[other, column] = scores[row + other, begin + column]
+            add_block(
+                tile[0, :size],
+                tile[1, :size],
+                tile[2, :size],
+                tile[3, :size],
+                place[row],
+                place[min(row + 1, n_rows - 1)],
+                place[min(row + 2, n_rows - 1)],
+                place[min(row + 3, n_rows - 1)],
+                block,
+            )
+            for other in range(there):
+                for column in range(size):
+                    scores[row + other, begin + column] = tile[other, column]
 
 
-@kernel_part
-def add_block(scores: Shorts, place: Shorts, block: Shorts) -> None:
-    """Add place @ block to some scores of a row, four factors at a time."""
+@summing_part
+def add_block(
+    one: Shorts,
+    two: Shorts,
+    three: Shorts,
+    four: Shorts,
+    of_one: Shorts,
+    of_two: Shorts,
+    of_three: Shorts,
+    of_four: Shorts,
+    block: Shorts,
+) -> None:
+    """Add four rows of place @ block to some scores of four rows, four factors at a time."""
     n_factors = block.shape[0]
     fours = n_factors // 4 * 4
-    for factor in range(0, fours, 4):
-        one, two = place[factor], place[factor + 1]
-        three, four = place[factor + 2], place[factor + 3]
-        for item in range(scores.shape[0]):
-            scores[item] += (one * block[factor, item] + two * block[factor + 1, item]) + (
-                three * block[factor + 2, item] + four * block[factor + 3, item]
-            )
-    for factor in range(fours, n_factors):
-        for item in range(scores.shape[0]):
-            scores[item] += place[factor] * block[factor, item]
+    for f in range(0, fours, 4):
+        a0, a1, a2, a3 = of_one[f], of_one[f + 1], of_one[f + 2], of_one[f + 3]
+        b0, b1, b2, b3 = of_two[f], of_two[f + 1], of_two[f + 2], of_two[f + 3]
+        c0, c1, c2, c3 = of_three[f], of_three[f + 1], of_three[f + 2], of_three[f + 3]
+        d0, d1, d2, d3 = of_four[f], of_four[f + 1], of_four[f + 2], of_four[f + 3]
+        for item in range(one.shape[0]):
+            w, x, y, z = block[f, item], block[f + 1, item], block[f + 2, item], block[f + 3, item]
+            one[item] = (((one[item] + a0 * w) + a1 * x) + a2 * y) + a3 * z
+            two[item] = (((two[item] + b0 * w) + b1 * x) + b2 * y) + b3 * z
+            three[item] = (((three[item] + c0 * w) + c1 * x) + c2 * y) + c3 * z
+            four[item] = (((four[item] + d0 * w) + d1 * x) + d2 * y) + d3 * z
+    for f in range(fours, n_factors):
+        for item in range(one.shape[0]):
+            one[item] += of_one[f] * block[f, item]
+            two[item] += of_two[f] * block[f, item]
+            three[item] += of_three[f] * block[f, item]
+            four[item] += of_four[f] * block[f, item]

@@ -25,12 +25,16 @@ class GraphFilter(FoldInRecommender):
     """Add a linear and an ideal low-pass filter on the graph of customers and items.
 
     The linear filter is a sum over neighbours, as in ``item_knn`` with ``neighbours``,
-    ``customer_power`` and ``popularity_power``, in the units of a power of 1/2. ``low_pass`` times
-    the ideal filter is added: the projection on the ``n_factors`` smoothest directions (at most a
-    quarter of the items), found in ``n_rounds`` of an iteration that starts from ``seed``.
+    ``customer_power``, ``popularity_power`` and ``shrinkage``, in the units of a power of 1/2.
+    ``low_pass`` times the ideal filter is added: the projection on the ``n_factors`` smoothest
+    directions (at most a quarter of the items), found in ``n_rounds`` of an iteration that starts
+    from ``seed``. With ``sharpening`` t it counts a direction 1 - t v, where v is what the linear
+    filter of GF-CF leaves of it: at 1 the two do not say the same about the smoothest ones.
 
     Source: Shen et al., "How Powerful is Graph Convolution for Recommendation?", CIKM 2021
-    (GF-CF). There the linear filter keeps all neighbours and both powers are fixed: .5 and 0.
+    (GF-CF). There the linear filter keeps all neighbours, both powers are fixed, .5 and 0, and
+    nothing is shrunk. Choi et al., "Blurring-Sharpening Process Models for Collaborative
+    Filtering", SIGIR 2023 (a step against the linear filter; here on the ideal filter alone).
     """
 
     name: ClassVar[str] = "graph_filter"
@@ -40,8 +44,10 @@ class GraphFilter(FoldInRecommender):
     neighbours: int = 200
     customer_power: float = 0.35
     popularity_power: float = 0.2
+    shrinkage: float = 0.0
     n_factors: int = 256
     low_pass: float = 0.15
+    sharpening: float = 0.0
     n_rounds: int = 6
     seed: int = 0
 
@@ -50,8 +56,11 @@ class GraphFilter(FoldInRecommender):
         for name in ("n_factors", "n_rounds"):
             if not getattr(self, name) >= 1:
                 raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if not 0 <= self.low_pass < np.inf:
-            raise ParameterError(f"low_pass must be at least 0, got {self.low_pass}.")
+        for name in ("low_pass", "shrinkage"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ParameterError(f"{name} must be at least 0, got {getattr(self, name)}.")
+        if not 0 <= self.sharpening <= 1:
+            raise ParameterError(f"sharpening must be from 0 to 1, got {self.sharpening}.")
         if not self.seed >= 0:
             raise ParameterError(f"seed must be at least 0, got {self.seed}.")
 
@@ -62,6 +71,7 @@ class GraphFilter(FoldInRecommender):
             min(self.neighbours, max(n_items - 1, 1)),
             customer_power=self.customer_power,
             popularity_power=self.popularity_power,
+            shrinkage=self.shrinkage,
         )
         sizes = np.diff(groups.group_ptr).astype(np.float64)
         sizes = sizes[sizes > 0]
@@ -69,16 +79,17 @@ class GraphFilter(FoldInRecommender):
         weight = (lists.weight * unit).astype(np.float32)
         self.lists_ = NeighbourLists(lists.item, weight)
         n_factors = max(1, min(self.n_factors, n_items // ITEMS_PER_FACTOR))
-        self.factors_ = leading_factors(
+        self.values_, self.factors_ = leading_factors(
             groups, n_items, n_factors, n_rounds=self.n_rounds, seed=self.seed
-        )[1]
+        )
         self._lay_out()
 
     def _lay_out(self) -> None:
         """Prepare both sides of the ideal filter: from items to factors and back."""
         root = np.sqrt(np.maximum(self.buyers_, 1), dtype=np.float32)[:, None]
         self._to_factors = (self.factors_ / root).astype(np.float32)
-        self._to_items = np.ascontiguousarray((self.factors_ * root).T) * np.float32(self.low_pass)
+        share = self.low_pass * np.maximum(1 - self.sharpening * self.values_, 0)
+        self._to_items = np.ascontiguousarray((self.factors_ * root * share).T, dtype=np.float32)
 
     def _sums(self, ptr: Array, item: Array) -> Array:
         scores: Array = sum_lists(ptr, item, *self.lists_)
@@ -86,11 +97,13 @@ class GraphFilter(FoldInRecommender):
         return scores
 
     def arrays(self) -> dict[str, Array]:
-        """Give the customers of each item, its neighbours, their weights, and the factors."""
-        return {"buyers": self.buyers_, "factors": self.factors_, **self.lists_._asdict()}
+        """Give the customers of each item, its neighbours, their weights, and the directions."""
+        directions = {"values": self.values_, "factors": self.factors_}
+        return {"buyers": self.buyers_, **directions, **self.lists_._asdict()}
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:
         self.buyers_ = arrays["buyers"].astype(np.int32)
+        self.values_ = arrays["values"].astype(np.float32)
         self.factors_ = arrays["factors"].astype(np.float32)
         self.lists_ = NeighbourLists(
             arrays["item"].astype(np.int32), arrays["weight"].astype(np.float32)

@@ -59,7 +59,7 @@ def test_lists_are_summed_up_to_their_end(
         assert np.array_equal(sums, expected)
 
 
-@pytest.mark.parametrize("n_factors", [1, 3, 4, 9])
+@pytest.mark.parametrize("n_factors", [1, 3, 4, 9, 130])
 @pytest.mark.parametrize("n_items", [1, 256, 700])
 def test_factors_add_their_product_alone_or_together(n_factors: int, n_items: int) -> None:
     rng = np.random.default_rng(n_factors)

@@ -104,6 +104,28 @@ def test_the_graph_filter_is_its_published_equation() -> None:
     assert found[:, bought] == pytest.approx((known @ (linear + 0.3 * ideal))[:, bought], abs=1e-3)
 
 
+def test_a_sharpened_graph_filter_counts_the_smoothest_directions_least() -> None:
+    rows, n = random_rows(3, 80, 24), 24
+    known = table(rows, n)
+    bought = known.sum(axis=0) > 0
+    buyers = np.maximum(known.sum(axis=0), 1)
+    smooth = known / np.sqrt(known.sum(axis=1, keepdims=True)) / np.sqrt(buyers)
+    _, root, direction = np.linalg.svd(smooth)
+    share = 0.3 * (1 - 0.8 * root[:6] ** 2)
+    ideal = (direction[:6].T * share) @ direction[:6] * np.sqrt(buyers) / np.sqrt(buyers)[:, None]
+    common = known.T @ known
+    linear = smooth.T @ smooth * common / (common + 2.0)
+    np.fill_diagonal(linear, 0.0)
+    model = GraphFilter(
+        neighbours=24, customer_power=0.5, popularity_power=0.0, shrinkage=2.0,
+        low_pass=0.3, sharpening=0.8, n_rounds=80,
+    ).fit(learned(rows, n))  # fmt: skip
+    found = model._scores(asked(rows, n))
+    assert found[:, bought] == pytest.approx((known @ (linear + ideal))[:, bought], abs=1e-3)
+    again = GraphFilter(**model.params()).restore(model.arrays(), n)
+    assert np.array_equal(again._scores(asked(rows, n)), found)
+
+
 def test_the_unit_of_the_linear_filter_does_not_depend_on_the_power() -> None:
     # All customers have two items: any power gives the same weights.
     rows = [[0, 1], [1, 2], [0, 2], [2, 3], [3, 4], [4, 5], [5, 6], [6, 7]]
@@ -201,7 +223,7 @@ def test_factors_and_tables_have_the_same_bits_at_one_and_two_threads() -> None:
 import hashlib, numpy as np
 from test_fold_in import Ease, GraphFilter, ItemKNN, asked, learned, random_rows
 rows = random_rows(0, 1500, 700)
-for model in (Ease(), GraphFilter(n_factors=150), ItemKNN()):
+for model in (Ease(), GraphFilter(n_factors=150, sharpening=1.0), ItemKNN()):
     model.fit(learned(rows, 700))
     found = model.recommend(asked(rows, 700), 10)
     arrays = [*model.arrays().values(), found.item, found.score]
@@ -241,6 +263,9 @@ for model in (Ease(), GraphFilter(n_factors=150), ItemKNN()):
         (GraphFilter(n_factors=0), "n_factors must be at least 1, got 0"),
         (GraphFilter(n_rounds=0), "n_rounds must be at least 1, got 0"),
         (GraphFilter(low_pass=float("nan")), "low_pass must be at least 0, got nan"),
+        (GraphFilter(shrinkage=-0.5), "shrinkage must be at least 0, got -0.5"),
+        (GraphFilter(sharpening=1.5), "sharpening must be from 0 to 1, got 1.5"),
+        (GraphFilter(sharpening=float("nan")), "sharpening must be from 0 to 1, got nan"),
         (GraphFilter(seed=-1), "seed must be at least 0, got -1"),
     ],
 )
