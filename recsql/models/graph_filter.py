@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -50,6 +50,12 @@ class GraphFilter(FoldInRecommender):
     sharpening: float = 0.0
     n_rounds: int = 6
     seed: int = 0
+
+    @classmethod
+    def variants(cls, *, real_time: bool) -> list[Self]:
+        """Give the plain filter, and one that trusts pairs seen once and popular directions less."""
+        del real_time
+        return [cls(), cls(low_pass=0.3, shrinkage=1.0, sharpening=1.0)]
 
     def _check(self) -> None:
         check_neighbours(self.neighbours, self.customer_power, self.popularity_power)
