@@ -53,7 +53,7 @@ class GraphFilter(FoldInRecommender):
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give the plain filter, and one that trusts pairs seen once and popular directions less."""
+        """Give the plain filter, and one that trusts rare pairs and popular directions less."""
         del real_time
         return [cls(), cls(low_pass=0.3, shrinkage=1.0, sharpening=1.0)]
 

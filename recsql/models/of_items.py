@@ -85,10 +85,12 @@ class GraphFilterOfItems(OfItemsRecommender, GraphFilter):
 
     n_factors: int = 64
     popularity_power: float = 0.4
+    shrinkage: float = 1.0
     max_items: int = 50_000
 
     @classmethod
     def variants(cls, *, real_time: bool) -> list[Self]:
-        """Give two powers of popularity."""
+        """Give one that favours what is bought much, and one that does not."""
         del real_time
-        return [cls(), cls(popularity_power=0.2)]
+        plain = cls(popularity_power=0.2, low_pass=0.3, sharpening=1.0)
+        return [cls(), plain]
