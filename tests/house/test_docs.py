@@ -125,6 +125,13 @@ def test_a_function_returns_the_columns_of_its_header(
     ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _loaded() -> None:
+    """Statements are known when their modules are: names of recsql load them."""
+    for name in recsql.__all__:
+        getattr(recsql, name)
+
+
 @pytest.mark.parametrize("name", sql_names("statements"))
 def test_a_statement_takes_the_same_arguments_in_sql_and_in_python(name: str) -> None:
     header = read_header("statements", name)
