@@ -19,7 +19,9 @@ import duckdb
 from recsql.connection import connect, register
 from recsql.database import Session
 from recsql.errors import RecsqlError
+from recsql.store.models import StoredModel, damaged_models, earlier_incumbents, incumbents
 from recsql.store.schema import SCHEMA_VERSION, schema_exists
+from recsql.tasks import LIVE_TASKS
 from recsql.version import __version__
 
 _DISTRIBUTION = "duckdb-recsql"
@@ -238,23 +240,44 @@ def _sources(session: Session, path: Path) -> Iterator[Checked]:
 
 
 def _models(session: Session, path: Path) -> Iterator[Checked]:
-    serving = session.rows(
-        "SELECT m.task, m.algorithm, m.trained_at FROM recsql.models AS m "
-        "WHERE m.status = 'incumbent' ORDER BY m.task"
-    )
+    serving, damaged = incumbents(session), damaged_models(session)
+    remedy = f"recsql train {path}"
     if not serving:
-        yield Checked("models", "note", "none serves", f"recsql train {path}")
-    for task, algorithm, trained_at in serving:
-        yield Checked(f"task {task}", "ok", f"{algorithm}, trained {trained_at:%Y-%m-%d %H:%M}")
-    stored, damaged = session.rows(
-        "SELECT count(*), list(a.model_id) FILTER (sha256(a.bytes) <> a.sha256) "
-        "FROM recsql.artifacts AS a WHERE a.bytes IS NOT NULL"
-    )[0]
-    if damaged:
-        detail = f"other SHA-256 than stored: {', '.join(sorted(set(damaged)))}"
-        yield Checked("artifacts", "problem", detail, f"recsql train {path}")
+        yield Checked("models", "note", "none serves", remedy)
+    for stored in serving:
+        yield _task(session, stored, damaged, remedy)
+    detail = f"other SHA-256 than stored: {', '.join(damaged)}"
+    retired = session.rows("SELECT m.model_id FROM recsql.models AS m WHERE m.status = 'retired'")
+    if not damaged:
+        stored_rows = session.value("SELECT count(*) FROM recsql.artifacts AS a")
+        yield Checked("artifacts", "ok", f"{stored_rows} with the SHA-256 they were stored with")
+    elif {model_id for (model_id,) in retired}.issuperset(damaged):
+        yield Checked("artifacts", "note", f"{detail}; no longer in use")
     else:
-        yield Checked("artifacts", "ok", f"{stored} with the SHA-256 they were stored with")
+        yield Checked("artifacts", "problem", detail, remedy)
+
+
+def _task(session: Session, stored: StoredModel, damaged: list[str], remedy: str) -> Checked:
+    """Say which model serves a task, and which answers instead where it is damaged."""
+    from recsql.store.artifacts import artifact_versions
+
+    part, detail = f"task {stored.task}", _trained(session, stored)
+    whole = stored.model_id not in damaged and artifact_versions(session, stored.model_id)
+    if whole or stored.task not in LIVE_TASKS:  # the others answer from stored rows
+        return Checked(part, "ok", detail)
+    instead = "no earlier model is kept, calls are refused"
+    for earlier in earlier_incumbents(session, stored.task):
+        if earlier.model_id not in damaged:
+            instead = f"{earlier.model_id} answers instead: {_trained(session, earlier)}"
+            break
+    return Checked(part, "problem", f"{stored.model_id} is damaged; {instead}", remedy)
+
+
+def _trained(session: Session, stored: StoredModel) -> str:
+    trained_at = session.value(
+        "SELECT m.trained_at FROM recsql.models AS m WHERE m.model_id = ?", [stored.model_id]
+    )
+    return f"{stored.algorithm}, trained {trained_at:%Y-%m-%d %H:%M}"
 
 
 def _last_run(session: Session, path: Path) -> Checked:

@@ -213,7 +213,14 @@ def _evaluated(
 def fail(candidate: Candidate, error: Exception) -> None:
     """Note that a candidate failed."""
     candidate.status = "failed"
-    candidate.error = str(error) or type(error).__name__
+    candidate.error = sentence(error)
+
+
+def sentence(error: Exception) -> str:
+    """Say what went wrong, of an error without a text too."""
+    if isinstance(error, MemoryError):
+        return f"it ran out of memory: {error}" if str(error) else "it ran out of memory"
+    return str(error) or type(error).__name__
 
 
 def simplest(settings: Sequence[Candidate]) -> Candidate:

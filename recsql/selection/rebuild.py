@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,15 @@ from recsql.selection.answers import (
     neighbours_of,
     write_scores,
 )
+from recsql.selection.compete import sentence
 from recsql.selection.competition import Competition, write_competition
-from recsql.selection.customer_models import write_model, write_vectors, write_walk
+from recsql.selection.customer_models import (
+    VECTORS,
+    walk_of,
+    write_model,
+    write_vectors,
+    write_walk,
+)
 from recsql.selection.drift import write_baseline
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
@@ -118,9 +126,11 @@ def write_rebuilt(
                 encoder=snapshot.encoder if task in FEATURE_TASKS else None,
             )
         if "for_you" in learned:
-            write_vectors(session, purchases)
+            with _or_as_before(VECTORS, not_learned):
+                write_vectors(session, purchases)
         for task in of_items:
-            write_walk(session, task, purchases, snapshot.item_ids)
+            with _or_as_before(walk_of(task).model_id, not_learned):
+                write_walk(session, task, purchases, snapshot.item_ids)
         kept_pairs = [write_base(session, serving[name], model) for name, model in fitted.items()]
         insert_run(
             session,
@@ -147,15 +157,23 @@ def _learn(
     learned: dict[str, Model],
 ) -> dict[str, str]:
     """Fit incumbents into ``learned``; gives why one for customers cannot learn, by task."""
-    not_learned = {}
+    not_learned: dict[str, str] = {}
     for task, stored in serving.items():
-        try:
+        if task in LIVE_TASKS:
+            with _or_as_before(task, not_learned):
+                learned[task] = fit_incumbent(session, stored, purchases)
+        else:
             learned[task] = fit_incumbent(session, stored, purchases)
-        except RecsqlError as error:
-            if task not in LIVE_TASKS:
-                raise
-            not_learned[task] = str(error)  # what it learned before still answers
     return not_learned
+
+
+@contextmanager
+def _or_as_before(name: str, not_learned: dict[str, str]) -> Iterator[None]:
+    """Note why something cannot be learned; what it learned before still answers."""
+    try:
+        yield
+    except (RecsqlError, MemoryError) as error:
+        not_learned[name] = sentence(error)
 
 
 def _write_purchases(session: Session, buyers: pa.Table) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from recsql.data.events import Events
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
+from recsql.errors import StateError
 from recsql.metrics.ranked import hit_rate, hits
 from recsql.models.base import Recommender
 from recsql.selection.customer_models import read_model
@@ -59,7 +60,7 @@ def live_hit_rate(session: Session) -> tuple[float, float] | None:
     Returns
     -------
     hit rate at 10 now, and on the test part of its training; None where there is no such model, no
-    time, or too few customers came back
+    time, too few customers came back, or what the model learned is damaged
     """
     learned_until = session.value(
         "SELECT (r.changes ->> 'learned_until')::BIGINT FROM recsql.runs AS r "
@@ -74,7 +75,10 @@ def live_hit_rate(session: Session) -> tuple[float, float] | None:
             "AND m.metric = 'hit_rate'",
             [serving[task].model_id, TEST],
         )
-        now = _hit_rate_since(session, serving[task], int(learned_until))
+        try:
+            now = _hit_rate_since(session, serving[task], int(learned_until))
+        except StateError:  # the models are about to learn again: nothing of it is needed
+            continue
         if before is not None and now is not None:
             return now, float(before)
     return None

@@ -1,8 +1,13 @@
-"""Models in memory: the incumbent of a task, read once from its arrays."""
+"""Models in memory: the incumbent of a task, read once from its arrays.
+
+Where its stored bytes are damaged, the newest earlier incumbent that is whole answers, with a
+warning; what is repaired or trained again is seen at the next call.
+"""
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from recsql.data.features import AttributeEncoder
 from recsql.database import Session
-from recsql.errors import NotTrainedError
+from recsql.errors import NotTrainedError, RecsqlError, StateError
 from recsql.models.base import Model
 from recsql.models.nearest import NearestVectors
 from recsql.models.similar import ItemVectors
@@ -23,7 +28,7 @@ from recsql.selection.customer_models import (
     walk_of,
 )
 from recsql.store.artifacts import artifact_versions
-from recsql.store.models import StoredModel, incumbents
+from recsql.store.models import StoredModel, earlier_incumbents, incumbents
 
 MOST_RESIDENT = 8
 Kind = TypeVar("Kind")
@@ -66,14 +71,29 @@ def gone_items(session: Session) -> frozenset[str]:
 
 
 def resident_of(session: Session, task: str) -> Resident:
-    """Give the incumbent of a task from memory, or read it.
+    """Give the incumbent of a task from memory, or read it; an earlier one if it is damaged.
 
     Raises
     ------
     NotTrainedError
         The task has no incumbent.
+    StateError
+        The stored bytes are missing or damaged, and those of every earlier incumbent are too.
     """
-    return _resident(session, _incumbent(session, task))
+    serving = _incumbent(session, task)
+    try:
+        return _resident(session, serving)
+    except StateError as damaged:
+        for earlier in earlier_incumbents(session, task):
+            try:
+                found = _resident(session, earlier)
+            except RecsqlError:  # damaged too, or a model that this version does not have
+                continue
+            # Python says the same warning once.
+            text = f"{damaged} Until then {earlier.model_id} answers in place of the incumbent."
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            return found
+        raise
 
 
 def resident_walk(session: Session, task: str) -> Resident:
@@ -83,6 +103,8 @@ def resident_walk(session: Session, task: str) -> Resident:
     ------
     NotTrainedError
         The task has no incumbent.
+    StateError
+        The stored bytes are missing or damaged: walks of earlier trainings are not kept.
     """
     _incumbent(session, task)
     return _resident(session, walk_of(task))

@@ -13,7 +13,7 @@ from recsql.version import __version__
 
 @dataclass(frozen=True)
 class StoredModel:
-    """The incumbent of a task as it lies in recsql.models."""
+    """A model of a task as it lies in recsql.models."""
 
     model_id: str
     task: str
@@ -28,6 +28,26 @@ def incumbents(session: Session) -> list[StoredModel]:
         "WHERE m.status = 'incumbent' ORDER BY m.task"
     )
     return [StoredModel(i, task, name, json.loads(params)) for i, task, name, params in rows]
+
+
+def earlier_incumbents(session: Session, task: str) -> list[StoredModel]:
+    """Give the retired models of a task whose artifacts are still kept, the newest first."""
+    rows = session.rows(
+        "SELECT m.model_id, m.algorithm, m.params::VARCHAR FROM recsql.models AS m "
+        "SEMI JOIN recsql.artifacts AS a ON a.model_id = m.model_id "
+        "WHERE m.task = ? AND m.status = 'retired' ORDER BY m.trained_at DESC, m.model_id DESC",
+        [task],
+    )
+    return [StoredModel(i, task, name, json.loads(params)) for i, name, params in rows]
+
+
+def damaged_models(session: Session) -> list[str]:
+    """Give the id of each model with bytes that do not have the SHA-256 they were stored with."""
+    rows = session.rows(
+        "SELECT DISTINCT a.model_id FROM recsql.artifacts AS a "
+        "WHERE sha256(a.bytes) <> a.sha256 ORDER BY 1"
+    )
+    return [model_id for (model_id,) in rows]
 
 
 def next_run_number(session: Session) -> int:
