@@ -9,6 +9,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 RESAMPLES = 500
+LEAST_QUERIES = 20  # of fewer, resamples say nothing about others
 CHUNK = 100  # resamples drawn at a time
 
 

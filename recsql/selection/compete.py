@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from recsql.metrics.interval import LEAST_QUERIES
 from recsql.models.base import Model, Purchases
 from recsql.selection.candidates import Candidate
 from recsql.selection.evaluate import evaluate
@@ -224,20 +225,21 @@ def sentence(error: Exception) -> str:
 
 
 def simplest(settings: Sequence[Candidate]) -> Candidate:
-    """Give the first setting whose score is within one standard error of the best one's.
+    """Give the setting with the best score; of few queries, the first that may be as good.
 
-    The error is that of their paired difference: few queries cannot tell settings apart.
+    Fewer than 20 queries hardly tell settings apart: there the first one is taken whose score is
+    within one standard error of the best one's, the error of their paired difference.
 
     Source: Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984 (the one
     standard error rule).
     """
     best = max(settings, key=lambda candidate: candidate.score)  # of equals the first
-    if best.values is None:
+    if best.values is None or not 1 < len(best.values) < LEAST_QUERIES:
         return best
     for candidate in settings:
         if candidate.values is not None:
             less = best.values - candidate.values
-            if len(less) > 1 and less.mean() <= less.std(ddof=1) / np.sqrt(len(less)):
+            if less.mean() <= less.std(ddof=1) / np.sqrt(len(less)):
                 return candidate
     return best
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsql.metrics.interval import bootstrap_interval
+from recsql.metrics.interval import LEAST_QUERIES, bootstrap_interval
 from recsql.selection.candidates import Candidate
 from recsql.store.models import StoredModel
 
@@ -16,7 +16,6 @@ DOUBT = 0.05
 RESAMPLES = 4000
 MUCH_CHEAPER = 10.0
 CHEAP_SECONDS = 1.0  # below this, cost decides nothing
-LEAST_QUERIES = 20  # of fewer, resamples say nothing about others
 WORTH_LEARNING = 1.05  # times the score, for which answers are learned anew at every refresh
 
 

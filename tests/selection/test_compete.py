@@ -425,12 +425,14 @@ def test_without_attributes_only_models_that_do_without_them_compete_for_first(
     assert not any(out for _, out in shop_con.execute(skipped, [NO_ATTRIBUTES]).fetchall())
 
 
-@pytest.mark.parametrize(("behind", "chosen"), [(0.9, 1), (1.1, 2)])
-def test_the_simplest_setting_within_one_standard_error_stands_for_a_model(
-    behind: float, chosen: int
+@pytest.mark.parametrize(
+    ("n_queries", "behind", "chosen"), [(19, 0.9, 1), (19, 1.1, 2), (20, 0.9, 2)]
+)
+def test_of_few_queries_the_simplest_setting_within_one_standard_error_is_taken(
+    n_queries: int, behind: float, chosen: int
 ) -> None:
     rng = np.random.default_rng(1)
-    base, noise = rng.random(400), rng.normal(0, 0.2, 400)
+    base, noise = rng.random(n_queries), rng.normal(0, 0.2, n_queries)
     error = noise.std(ddof=1) / np.sqrt(len(noise))
     near = base + noise - noise.mean() - behind * error
     settings = [
