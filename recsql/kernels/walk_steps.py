@@ -193,7 +193,7 @@ def leave_items(
     The upper half of 64 random bits, times the number of slots, gives the slot, and what is left
     over the choice within it; the lower half remains for ``leave_groups``. At the start, where
     most choices are made, the halves are not random but those of a sequence that fills the square
-    evenly, from a random place on: as good as twice the steps.
+    evenly, from a random place on, so that as many steps leave less to chance.
 
     Source: Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences", 2018 (R2);
     Brackett-Rozinsky and Lemire, "Batched Ranged Random Integer Generation", Software: Practice
