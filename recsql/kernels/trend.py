@@ -13,6 +13,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Floats = npt.NDArray[np.float64]
 
 WEEK = 7
+DECIMALS = 9
 
 
 def trend(
@@ -44,7 +45,8 @@ def trend(
     -------
     z : float64[n_items]               (e_today - mean(e)) / sd(e) over the days of the window, with
                                        the standard deviation of a population; 0.0 where e does not
-                                       vary, and so for an item without sales in the window
+                                       vary, and so for an item without sales in the window;
+                                       to 9 decimals, so that sales of one shape are equal
     acceleration : float64[n_items]    (e_T - e_(T-7)) - (e_(T-7) - e_(T-14)), transactions a day;
                                        e is 0 before the window
 
@@ -61,13 +63,14 @@ def trend(
     np.cumsum(np.bincount(item, minlength=n_items), out=rows_before[1:])
     # For a long half-life 1 - 2^x is too small to be exact; expm1 is not.
     alpha = -np.expm1(-np.log(2.0) / half_life_days)
-    return _measure(
+    z, acceleration = _measure(
         rows_before,
         place[by_item].astype(np.int64),
         count[by_item].astype(np.float64),
         float(alpha),
         window_days,
     )
+    return np.round(z, DECIMALS), acceleration
 
 
 def softmax(values: Floats) -> Floats:
