@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from recsql.data.attributes import Attribute, list_elements, public_attributes
 from recsql.data.bind import id_types
 from recsql.database import Session, literal, quote
@@ -85,7 +87,11 @@ def build_user_features(session: Session) -> None:
         f"CREATE OR REPLACE TEMP TABLE {_SOURCE} AS SELECT {user} AS user_id{columns} "
         f"FROM recsql.users AS u WHERE {user} IS NOT NULL"
     )
-    parts = [_feature_sql(session, attribute, bins) for attribute in attributes]
+    binned = _many_valued(session, attributes, bins)
+    parts = [
+        _binned_sql(attribute, bins) if attribute.name in binned else _feature_sql(attribute)
+        for attribute in attributes
+    ]
     session.execute(
         f"CREATE OR REPLACE TEMP TABLE {_FEATURE} AS {' UNION ALL '.join(parts) or _NO_FEATURE}"
     )
@@ -98,7 +104,20 @@ def build_user_features(session: Session) -> None:
     session.execute(f"DROP TABLE {_SOURCE}")
 
 
-def _feature_sql(session: Session, attribute: Attribute, bins: int) -> str:
+def _many_valued(session: Session, attributes: Sequence[Attribute], bins: int) -> set[str]:
+    """Name the numeric attributes of more values than there are bins, by one scan."""
+    numeric = [a.name for a in attributes if a.is_numeric and not a.is_list]
+    if not numeric:
+        return set()
+    counts = ", ".join(
+        f"count(DISTINCT u.{quote(name)}) FILTER (isfinite(u.{quote(name)}::DOUBLE))"
+        for name in numeric
+    )
+    found = session.rows(f"SELECT {counts} FROM {_SOURCE} AS u")[0]
+    return {name for name, count in zip(numeric, found, strict=True) if count > bins}
+
+
+def _feature_sql(attribute: Attribute) -> str:
     """Give SQL for (user_id, attribute, feature, matched_value, own_value) of one attribute."""
     column = f"u.{quote(attribute.name)}"
     if attribute.is_list:
@@ -107,9 +126,7 @@ def _feature_sql(session: Session, attribute: Attribute, bins: int) -> str:
     if not attribute.is_numeric:
         return _text_sql(attribute, f"{column}::VARCHAR", f"{_SOURCE} AS u")
     finite = f"{_SOURCE} AS u WHERE isfinite({column}::DOUBLE)"
-    if session.value(f"SELECT count(DISTINCT {column}) FROM {finite}") <= bins:
-        return _text_sql(attribute, _number_text(column), finite)
-    return _binned_sql(attribute, bins)
+    return _text_sql(attribute, _number_text(column), finite)
 
 
 def _text_sql(attribute: Attribute, text: str, source: str) -> str:
