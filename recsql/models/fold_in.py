@@ -24,17 +24,7 @@ class FoldInRecommender(ScoringRecommender):
         self._learn(groups, purchases.n_items)
 
     def _groups(self, purchases: Purchases) -> Groups:
-        """Give the distinct items of each customer, at most the newest ``group_cap``."""
-        events = purchases.events
-        assert events is not None  # fit() looked
-        return build_groups(
-            events.user,
-            events.item,
-            events.n_users,
-            purchases.n_items,
-            cap=purchases.group_cap,
-            time=events.time,
-        )
+        return newest_items_of_all(purchases)
 
     @abstractmethod
     def _learn(self, groups: Groups, n_items: int) -> None:
@@ -65,3 +55,17 @@ class FoldInRecommender(ScoringRecommender):
         scores[:, self.buyers_ == 0] = -np.inf
         scores[np.diff(before) == 0] = -np.inf
         return scores
+
+
+def newest_items_of_all(purchases: Purchases) -> Groups:
+    """Give the distinct items of each customer of the events, at most the newest ``group_cap``."""
+    events = purchases.events
+    assert events is not None  # a caller learns from events
+    return build_groups(
+        events.user,
+        events.item,
+        events.n_users,
+        purchases.n_items,
+        cap=purchases.group_cap,
+        time=events.time,
+    )

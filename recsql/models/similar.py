@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from recsql.kernels.groups import build_groups
 from recsql.kernels.spectrum import inverse_roots, leading_factors
 from recsql.kernels.table_sums import sum_rows
 from recsql.models.base import Array, Purchases
+from recsql.models.fold_in import newest_items_of_all
 from recsql.models.nearest import NearestVectors
 
 N_FACTORS = 64
@@ -51,16 +51,8 @@ class ItemVectors:
     @classmethod
     def learn(cls, purchases: Purchases, seed: int = 0) -> ItemVectors:
         """Learn from the distinct items of each customer, at most the newest ``group_cap``."""
-        events, n_items = purchases.events, purchases.n_items
-        assert events is not None  # for_you is learned from them
-        groups = build_groups(
-            events.user,
-            events.item,
-            events.n_users,
-            n_items,
-            cap=purchases.group_cap,
-            time=events.time,
-        )
+        n_items = purchases.n_items
+        groups = newest_items_of_all(purchases)
         buyers = np.bincount(groups.group_item, minlength=n_items).astype(np.int32)
         value, factors = leading_factors(groups, n_items, N_FACTORS, n_rounds=N_ROUNDS, seed=seed)
         if len(value) == 0:  # nobody bought anything
