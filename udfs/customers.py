@@ -84,8 +84,10 @@ def _answered(key: str, task: str, asked: list[Any]) -> Any:
     from recsql.arrow import struct_list
     from recsql.serving.customers import answer
 
+    if not asked:
+        return struct_list([], _FIELDS)
     with session_of(key) as session:
-        return struct_list(answer(session, task, asked), _FIELDS)
+        return answer(session, task, asked).as_array()
 
 
 FUNCTIONS = [

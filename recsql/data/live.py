@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,20 +20,31 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+_LIVE_COLUMNS = (
+    "p.item_id::VARCHAR AS item, coalesce(p.time, 0) AS time, p.time IS NOT NULL AS dated, "
+    "p.strength::FLOAT AS strength, p.quantity, p.basket_id, p.session_id"
+)
+_LIVE_ORDER = "asked, time, p.basket_id NULLS FIRST, p.session_id NULLS FIRST, p.item_id"
+
+
 @dataclass(frozen=True)
 class LiveHistory:
-    """The events of customers that are asked for, and which of their items a model knows.
+    """What customers that are asked for have bought.
 
     Attributes
     ----------
-    events : of each customer in the order asked for, items by code
-    bought : ids of all items that each customer bought, as text
+    events : of each customer in the order asked for, of the items that a model knows, by code
     quantity : float64[n_events]    pieces of each event
+    bought_ptr : int64[n_users + 1] where the items of each customer begin
+    bought : int32[any]             codes of all that was bought, also what the model does not know
+    unknown : ids, as text, of the items that the model does not know: their codes come after its
     """
 
     events: Events
-    bought: Sequence[frozenset[str]]
     quantity: Array
+    bought_ptr: Array
+    bought: Array
+    unknown: Sequence[str] = ()
 
 
 def read_live(
@@ -53,14 +63,19 @@ def read_live(
     until : for each customer the last moment that counts; None: all
     code_of : item code by id, for every item that the model knows
     """
-    rows = _rows(session, reader, users, until)
+    return _history(_rows(session, reader, users, until), reader, len(users), code_of, n_items)
+
+
+def _history(
+    rows: pa.Table, reader: PurchaseReader, n_users: int, code_of: dict[str, int], n_items: int
+) -> LiveHistory:
+    """Make a history of rows in the order of ``_LIVE_ORDER``."""
     asked = np.asarray(rows.column("asked").to_numpy())
-    texts = rows.column("item").to_pylist()
-    item = np.array([code_of.get(text, -1) for text in texts], dtype=np.int32)
+    item, unknown = _item_codes(rows.column("item"), code_of, n_items)
     time = np.asarray(rows.column("time").to_numpy())
     dated = np.asarray(rows.column("dated").to_numpy(zero_copy_only=False))
     strength = np.asarray(rows.column("strength").to_numpy())
-    ptr = pointers(np.bincount(asked, minlength=len(users)))
+    ptr = pointers(np.bincount(asked, minlength=n_users))
     if reader.baskets == "windows":
         basket = np.full(len(asked), -1, dtype=np.int64)
         basket[dated] = time_windows(
@@ -83,12 +98,27 @@ def read_live(
         number_in_order(ptr, visit),
         strength.astype(np.float32),
     )
-    known = item >= 0
-    bought = [frozenset(texts[start:end]) for start, end in pairwise(ptr.tolist())]
+    known = item < n_items
     quantity = np.asarray(rows.column("quantity").to_numpy())
-    if not known.all():
+    if unknown:
         events, quantity = events.select(known), quantity[known]
-    return LiveHistory(events, bought, quantity)
+    return LiveHistory(events, quantity, ptr, item, unknown)
+
+
+def _item_codes(
+    column: pa.ChunkedArray, code_of: dict[str, int], n_items: int
+) -> tuple[Array, Sequence[str]]:
+    """Give the code of each item, and the ids of those that have none yet: n_items and up."""
+    coded = column.combine_chunks().dictionary_encode()
+    unknown: list[str] = []
+    codes = np.empty(len(coded.dictionary), dtype=np.int32)
+    for place, text in enumerate(coded.dictionary.to_pylist()):
+        code = code_of.get(text)
+        if code is None:
+            code = n_items + len(unknown)
+            unknown.append(text)
+        codes[place] = code
+    return codes[np.asarray(coded.indices.to_numpy())], unknown
 
 
 def given_sessions(
@@ -100,7 +130,14 @@ def given_sessions(
     ----------
     sessions : ids as text; None and ids that the model does not know are passed over
     """
-    codes = [[code_of[item] for item in one if item in code_of] for one in sessions]
+    unknown: dict[str, int] = {}
+
+    def code(item: str) -> int:
+        known = code_of.get(item)
+        return unknown.setdefault(item, n_items + len(unknown)) if known is None else known
+
+    every = [[code(item) for item in one if item] for one in sessions]
+    codes = [[code for code in one if code < n_items] for one in every]
     ptr = pointers(np.array([len(one) for one in codes], dtype=np.int64))
     item = np.array([code for one in codes for code in one], dtype=np.int32)
     place = np.arange(len(item)) - np.repeat(ptr[:-1], np.diff(ptr))
@@ -113,8 +150,71 @@ def given_sessions(
         np.zeros(len(item), dtype=np.int32),
         np.ones(len(item), dtype=np.float32),
     )
-    bought = [frozenset(item for item in one if item) for one in sessions]
-    return LiveHistory(events, bought, np.ones(len(item)))
+    bought_ptr = pointers(np.array([len(one) for one in every], dtype=np.int64))
+    bought = np.array([code for one in every for code in one], dtype=np.int32)
+    return LiveHistory(events, np.ones(len(item)), bought_ptr, bought, list(unknown))
+
+
+def gather_everyone(session: Session, reader: PurchaseReader, *, with_bound: bool) -> Array:
+    """Lay out what every customer has bought, by customer, for ``read_block``.
+
+    Fills TEMP _recsql_everyone(place, user_id) and _recsql_everyones, whose rows are in order.
+
+    Parameters
+    ----------
+    with_bound : customers of recsql.users who have bought nothing are among them
+
+    Returns
+    -------
+    int64[n_users] purchases of each customer, in ascending order of id
+    """
+    kind = id_types(session)["user_id_type"]
+    more = (
+        f"UNION ALL SELECT TRY_CAST(u.user_id::VARCHAR AS {kind}), 0 FROM recsql.users AS u"
+        if with_bound
+        else ""
+    )
+    session.execute(
+        "CREATE OR REPLACE TEMP TABLE _recsql_everyone AS SELECT d.user_id, d.purchases, "
+        "(row_number() OVER (ORDER BY d.user_id) - 1)::INTEGER AS place FROM ("
+        "SELECT b.user_id, sum(b.purchases)::BIGINT AS purchases FROM (SELECT p.user_id, count(*) "
+        f"FROM ({reader.sql}) AS p GROUP BY 1 {more}) AS b(user_id, purchases) "
+        "WHERE b.user_id IS NOT NULL GROUP BY 1) AS d ORDER BY place"
+    )
+    session.execute(
+        f"CREATE OR REPLACE TEMP TABLE _recsql_everyones AS SELECT e.place AS asked, "
+        f"{_LIVE_COLUMNS} FROM ({reader.sql}) AS p JOIN _recsql_everyone AS e "
+        f"ON e.user_id = p.user_id ORDER BY {_LIVE_ORDER}"
+    )
+    counts = session.arrow("SELECT e.purchases FROM _recsql_everyone AS e ORDER BY e.place")
+    return np.asarray(counts.column(0).to_numpy())
+
+
+def read_block(
+    session: Session,
+    reader: PurchaseReader,
+    first: int,
+    last: int,
+    code_of: dict[str, int],
+    n_items: int,
+) -> tuple[pa.Array, LiveHistory]:
+    """Read some of the customers of ``gather_everyone``, from a place to before another.
+
+    Returns
+    -------
+    the ids of the customers as text, and what they have bought
+    """
+    within = f">= {first} AND {{0}} < {last}"
+    users = session.arrow(
+        "SELECT e.user_id::VARCHAR FROM _recsql_everyone AS e "
+        f"WHERE e.place {within.format('e.place')} ORDER BY e.place"
+    )
+    rows = session.arrow(
+        f"SELECT b.* REPLACE (b.asked - {first} AS asked) FROM _recsql_everyones AS b "
+        f"WHERE b.asked {within.format('b.asked')}"
+    )
+    history = _history(rows, reader, last - first, code_of, n_items)
+    return users.column(0).combine_chunks(), history
 
 
 def read_everyone(
@@ -128,7 +228,7 @@ def read_everyone(
 
     Returns
     -------
-    history, whose ``bought`` is empty, and the id of each customer as text, in order of id
+    history, without what the model does not know, and the ids of customers as text, in order
     """
     known = (
         "SELECT p.user_id, c.code, p.time, p.quantity "
@@ -160,7 +260,8 @@ def read_everyone(
         none,
         np.ones(len(item), dtype=np.float32),
     )
-    return LiveHistory(events, [], quantity.astype(np.float64)), ids.column("id").to_pylist()
+    history = LiveHistory(events, quantity.astype(np.float64), events.user_ptr, events.item)
+    return history, ids.column("id").to_pylist()
 
 
 def _rows(
@@ -181,12 +282,10 @@ def _rows(
     kind = id_types(session)["user_id_type"]
     with session.loaded(_recsql_asked=table):
         return session.arrow(
-            "SELECT a.asked, p.item_id::VARCHAR AS item, coalesce(p.time, 0) AS time, "
-            "p.time IS NOT NULL AS dated, p.strength::FLOAT AS strength, p.quantity, p.basket_id, "
-            f"p.session_id FROM ({reader.sql}) AS p "
+            f"SELECT a.asked, {_LIVE_COLUMNS} FROM ({reader.sql}) AS p "
             f"JOIN _recsql_asked AS a ON p.user_id = TRY_CAST(a.id AS {kind}) "
             "WHERE a.until IS NULL OR p.time IS NULL OR p.time <= a.until "
-            "ORDER BY a.asked, 3, p.basket_id NULLS FIRST, p.session_id NULLS FIRST, p.item_id"
+            f"ORDER BY {_LIVE_ORDER}"
         )
 
 

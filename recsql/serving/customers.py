@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,12 +18,15 @@ from recsql.data.live import LiveHistory, given_sessions, read_live
 from recsql.data.purchases import purchase_reader
 from recsql.database import Session
 from recsql.errors import ParameterError, UnknownNameError, did_you_mean
+from recsql.kernels.fill_up import fill_up
 from recsql.models.base import Recommender, Requests
+from recsql.serving.lists import Lists
 from recsql.serving.residents import Resident, gone_items, resident_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Array = np.ndarray[Any, np.dtype[Any]]
-Row = dict[str, Any]
-FALLBACK = "popularity"
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,8 @@ class Asked:
     attributes: Mapping[str, Any] | None = None
 
 
-def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row]]:
-    """Give the rows of each request, all for customers or all for sessions.
-
-    A row has rank, item_id, score and model.
+def answer(session: Session, task: str, asked: Sequence[Asked]) -> Lists:
+    """Answer requests, all for customers or all for sessions; there is at least one.
 
     Raises
     ------
@@ -57,67 +58,138 @@ def answer(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row
     for one in asked:
         if one.k is None or one.k < 1:
             raise ParameterError(f"k must be at least 1, got {'NULL' if one.k is None else one.k}.")
-    if not asked:
-        return []
     with session.transaction():
-        return answer_now(session, task, asked)
-
-
-def answer_now(session: Session, task: str, asked: Sequence[Asked]) -> list[list[Row]]:
-    """Give the rows of each request, in the caller's transaction; ``k`` is checked."""
-    resident = resident_of(session, task)
-    if asked[0].items is None:
-        history = read_live(
+        resident = resident_of(session, task)
+        if asked[0].items is None:
+            history = read_live(
+                session,
+                purchase_reader(session, live=True),
+                [one.user for one in asked],
+                [one.until for one in asked],
+                resident.code_of,
+                len(resident.ids),
+            )
+        else:
+            sessions = [one.items or [] for one in asked]
+            history = given_sessions(sessions, resident.code_of, len(resident.ids))
+        return answer_history(
             session,
-            purchase_reader(session, live=True),
-            [one.user for one in asked],
-            [one.until for one in asked],
-            resident.code_of,
-            len(resident.ids),
+            resident,
+            history,
+            np.array([one.k for one in asked], dtype=np.int64),
+            np.array([_leaves_out(one, resident) for one in asked]),
+            _features(session, resident, asked),
         )
-    else:
-        sessions = [one.items or [] for one in asked]
-        history = given_sessions(sessions, resident.code_of, len(resident.ids))
-    gone = gone_items(session)
-    features = _features(session, resident, asked)
-    rows = _recommended(resident, history, asked, gone, features)
-    _fill_up(session, rows, asked, history, resident, gone)
-    return rows
 
 
-def _recommended(
+def answer_history(
+    session: Session,
     resident: Resident,
     history: LiveHistory,
-    asked: Sequence[Asked],
-    gone: frozenset[str],
+    wanted: Array,
+    leaves_out: Array,
     features: Features | None,
-) -> list[list[Row]]:
-    """Ask the model, once for those who want their own items and once for those who do not."""
+) -> Lists:
+    """Answer customers whose purchases are read; in the caller's transaction.
+
+    Parameters
+    ----------
+    wanted : int64[n]       entries of each list, >= 1
+    leaves_out : bool[n]    whether what was bought is left out
+    """
+    gone = gone_items(session)
+    n_items = len(resident.ids)
+    item = np.full((len(wanted), int(wanted.max())), -1, dtype=np.int32)
+    score = np.zeros(item.shape)
+    _recommend(resident, history, wanted, leaves_out, features, gone, item, score)
+    by_model = np.count_nonzero(item >= 0, axis=1)
+    ids = [*history.unknown]
+    if (by_model < wanted).any():
+        most = len(gone) + int((wanted + np.diff(history.bought_ptr))[by_model < wanted].max())
+        order, sold = _best_sellers(session, resident, ids, gone, most)
+        fill_up(
+            item,
+            score,
+            wanted,
+            order,
+            sold,
+            history.bought_ptr,
+            history.bought,
+            leaves_out,
+            n_items + len(ids),
+        )
+    import pyarrow as pa
+
+    texts = pa.concat_arrays([resident.texts, pa.array(ids, pa.string())]) if ids else None
+    return Lists(texts or resident.texts, item, score, by_model, resident.model.name)
+
+
+def features_of_customers(session: Session, resident: Resident, users: pa.Array) -> Features | None:
+    """Give the features bound for each customer, ids as text; None where the model has none."""
+    encoder = resident.encoder
+    if encoder is None:
+        return None
+    distinct = users.unique().drop_null()
+    found, _ = read_features(session, "users", distinct, encoder)
+    place = {text: row for row, text in enumerate(distinct.to_pylist())}
+    both = joined(found, encoder.encode_rows([{}]))
+    return both.of_rows(np.array([place.get(user, len(place)) for user in users.to_pylist()]))
+
+
+def _recommend(
+    resident: Resident,
+    history: LiveHistory,
+    wanted: Array,
+    leaves_out: Array,
+    features: Features | None,
+    gone: frozenset[str],
+    item: Array,
+    score: Array,
+) -> None:
+    """Write what the model gives, asked once for those who want their own items and once not."""
     model = resident.model
     assert isinstance(model, Recommender)  # tasks of lists have no others
-    rows: list[list[Row]] = [[] for _ in asked]
     eligible = np.ones(len(resident.ids), dtype=bool)
-    eligible[[resident.code_of[item] for item in gone if item in resident.code_of]] = False
-    leaves_out = np.array([_leaves_out(one, resident) for one in asked])
+    eligible[[resident.code_of[text] for text in gone if text in resident.code_of]] = False
     for flag in (False, True):
-        chosen = np.flatnonzero(leaves_out == flag).tolist()
-        if not chosen:
+        chosen = np.flatnonzero(leaves_out == flag)
+        if len(chosen) == 0:
             continue
-        requests = Requests.of_customers(
-            np.full(len(chosen), -1), history.events.of_users(np.array(chosen)), exclude_bought=flag
-        )
+        everyone = len(chosen) == len(wanted)
+        events = history.events if everyone else history.events.of_users(chosen)
+        requests = Requests.of_customers(np.full(len(chosen), -1), events, exclude_bought=flag)
         if features is not None:
-            requests = replace(requests, features=features.of_rows(np.array(chosen)))
-        most = max(asked[place].k or 1 for place in chosen)
-        found = model.recommend(requests, min(most, max(len(resident.ids), 1)), eligible)
-        for place, codes, scores in zip(chosen, found.item, found.score, strict=True):
-            wanted = codes[: asked[place].k]
-            rows[place] = [
-                _row(rank, resident.ids[code], float(score), model.name)
-                for rank, (code, score) in enumerate(zip(wanted, scores, strict=False), start=1)
-                if code >= 0
-            ]
-    return rows
+            own = features if everyone else features.of_rows(chosen)
+            requests = replace(requests, features=own)
+        most = min(int(wanted[chosen].max()), max(len(resident.ids), 1))
+        found = model.recommend(requests, most, eligible)
+        beyond = np.arange(most) >= wanted[chosen, None]
+        item[chosen, :most] = np.where(beyond, -1, found.item)
+        score[chosen, :most] = np.where(item[chosen, :most] < 0, 0.0, found.score)
+
+
+def _best_sellers(
+    session: Session, resident: Resident, ids: list[str], gone: frozenset[str], most: int
+) -> tuple[Array, Array]:
+    """Give the codes and transactions of the items sold most; new ids are added to ``ids``."""
+    code_of = {text: len(resident.ids) + place for place, text in enumerate(ids)}
+    order, sold = [], []
+    for text, transactions in session.rows(
+        "SELECT s.item_id::VARCHAR, s.transactions::DOUBLE FROM recsql.item_scores AS s "
+        "ORDER BY s.transactions DESC, s.item_id LIMIT ?",
+        [most],
+    ):
+        if text in gone:
+            continue
+        code = resident.code_of.get(text)
+        if code is None:
+            if text not in code_of:
+                code_of[text] = len(resident.ids) + len(ids)
+                ids.append(text)
+            code = code_of[text]
+        order.append(code)
+        sold.append(transactions)
+    return np.array(order, dtype=np.int32), np.array(sold, dtype=np.float64)
 
 
 def _features(session: Session, resident: Resident, asked: Sequence[Asked]) -> Features | None:
@@ -129,18 +201,11 @@ def _features(session: Session, resident: Resident, asked: Sequence[Asked]) -> F
         An attribute is given that is not bound, or is private.
     """
     encoder = resident.encoder
-    if encoder is None:
-        return None
-    if asked[0].attributes is None:
+    if asked[0].attributes is None or encoder is None:
         import pyarrow as pa
 
-        ids = pa.array([one.user for one in asked], pa.string())
-        distinct = ids.unique().drop_null()
-        found, _ = read_features(session, "users", distinct, encoder)
-        place = {text: row for row, text in enumerate(distinct.to_pylist())}
-        nothing = encoder.encode_rows([{}])
-        both = joined(found, nothing)
-        return both.of_rows(np.array([place.get(one.user, len(place)) for one in asked]))
+        users = pa.array([one.user for one in asked], pa.string())
+        return features_of_customers(session, resident, users)
     known = {code.name.lower(): code.name for code in encoder.attributes}
     for one in asked:
         for name in one.attributes or ():
@@ -150,40 +215,6 @@ def _features(session: Session, resident: Resident, asked: Sequence[Asked]) -> F
                     f"{did_you_mean(name, known.values())}"
                 )
     return encoder.encode_rows([one.attributes or {} for one in asked])
-
-
-def _fill_up(
-    session: Session,
-    rows: list[list[Row]],
-    asked: Sequence[Asked],
-    history: LiveHistory,
-    resident: Resident,
-    gone: frozenset[str],
-) -> None:
-    """Append best sellers to the lists that ended before k."""
-    short = [place for place, one in enumerate(asked) if len(rows[place]) < (one.k or 0)]
-    if not short:
-        return
-    most = len(gone) + max((asked[place].k or 0) + len(history.bought[place]) for place in short)
-    best = session.rows(
-        "SELECT s.item_id::VARCHAR, s.transactions::DOUBLE FROM recsql.item_scores AS s "
-        "ORDER BY s.transactions DESC, s.item_id LIMIT ?",
-        [most],
-    )
-    for place in short:
-        one = asked[place]
-        left_out = gone | {row["item_id"] for row in rows[place]}
-        if _leaves_out(one, resident):
-            left_out |= history.bought[place]
-        for item, sold in best:
-            if len(rows[place]) == one.k:
-                break
-            if item not in left_out:
-                rows[place].append(_row(len(rows[place]) + 1, item, sold, FALLBACK))
-
-
-def _row(rank: int, item: str, score: float, model: str) -> Row:
-    return {"rank": rank, "item_id": item, "score": score, "model": model}
 
 
 def _leaves_out(one: Asked, resident: Resident) -> bool:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from recsql.data.bind import id_types
+from recsql.data.live import gather_everyone, read_block
 from recsql.data.purchases import purchase_reader
-from recsql.database import Session
+from recsql.database import Session, body, fill, sql_text
 from recsql.errors import ParameterError
-from recsql.serving.customers import Asked, answer_now
+from recsql.serving.customers import answer_history, features_of_customers
+from recsql.serving.lists import Lists
 from recsql.serving.residents import resident_of
 from recsql.store.models import insert_run
-from recsql.store.stored import replace_table_by_query
 
-ROW_BYTES = 600  # of a recommendation while it is a row in memory
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Each = Callable[[Sequence[int]], Iterator[int]]
+
+ROW_BYTES = 200  # of a recommendation while it is a row in memory
 EVENT_BYTES = 400  # of a purchase while it is read
 LARGEST_BLOCK = 20_000
 
@@ -29,13 +40,7 @@ class Materialized:
     seconds: float
 
 
-def materialize(
-    session: Session,
-    task: str,
-    k: int,
-    memory_bytes: int,
-    each: Callable[[Sequence[int]], Iterator[int]],
-) -> Materialized:
+def materialize(session: Session, task: str, k: int, memory_bytes: int, each: Each) -> Materialized:
     """Store what the function of a task gives for every customer with purchases.
 
     All is read and written in one transaction: readers see the rows of before until it commits.
@@ -55,69 +60,121 @@ def materialize(
     started = time.perf_counter()
     with session.transaction():
         model = resident_of(session, task).model.name
-        reader = purchase_reader(session, live=True)
         session.execute(
-            "CREATE OR REPLACE TEMP TABLE _recsql_everyone AS SELECT d.user_id, d.purchases, "
-            "row_number() OVER (ORDER BY d.user_id) - 1 AS place FROM (SELECT p.user_id, "
-            f"count(*) AS purchases FROM ({reader.sql}) AS p WHERE p.user_id IS NOT NULL "
-            "GROUP BY 1) AS d"
-        )
-        users, purchases = session.rows(
-            "SELECT count(*), coalesce(max(e.purchases), 0) FROM _recsql_everyone AS e"
-        )[0]
-        size = _block_size(k, int(purchases), memory_bytes)
-        session.execute(
-            "CREATE OR REPLACE TEMP TABLE _recsql_recommended AS "
-            "FROM recsql.user_recommendations AS r WHERE r.task <> ?",
+            "CREATE OR REPLACE TEMP TABLE _recsql_others AS FROM recsql.user_recommendations AS r "
+            "WHERE r.task <> ?",
             [task],
         )
-        rows = 0
-        for block in each(range(-(-users // size))):
-            rows += _add_block(session, task, k, block * size, size)
-        replace_table_by_query(
-            session,
-            "user_recommendations",
-            "SELECT * FROM _recsql_recommended ORDER BY task, user_id, rank",
-        )
-        session.execute("DROP TABLE _recsql_recommended")
+        table = fill(body(sql_text("stored", "user_recommendations")), id_types(session))
+        session.execute(table)
+        _put_others(session, "<", task)
+        users = rows = 0
+        for block in lists_of_everyone(session, task, k, memory_bytes, each):
+            users += len(block.users)
+            rows += len(block.table)
+            with session.loaded(_recsql_rows=block.table):
+                session.execute(
+                    "INSERT INTO recsql.user_recommendations BY NAME SELECT * FROM _recsql_rows"
+                )
+        _put_others(session, ">", task)
+        session.execute("DROP TABLE _recsql_others")
         seconds = time.perf_counter() - started
         told = {"task": task, "model": model, "users": users, "rows": rows}
         insert_run(session, "materialize", "asked", seconds, told)
     return Materialized(model, users, rows, seconds)
 
 
-def _block_size(k: int, most_purchases: int, memory_bytes: int) -> int:
-    needed = k * ROW_BYTES + most_purchases * EVENT_BYTES
-    if memory_bytes < needed:
-        raise ParameterError(
-            f"memory_limit must hold one customer, at least {needed:,} bytes, got "
-            f"{memory_bytes:,}. Raise it, for example to '1GB'."
-        )
-    return min(LARGEST_BLOCK, memory_bytes // needed)
+@dataclass(frozen=True)
+class Block:
+    """Some customers, ids as text, and rows of recsql.user_recommendations in order of its key."""
+
+    users: pa.Array
+    table: pa.Table
 
 
-def _add_block(session: Session, task: str, k: int, first: int, size: int) -> int:
+def lists_of_everyone(
+    session: Session,
+    task: str,
+    k: int,
+    memory_bytes: int,
+    each: Each,
+    *,
+    with_bound: bool = False,
+) -> Iterator[Block]:
+    """Give what the function of a task gives for every customer, in order of id.
+
+    In the caller's transaction.
+
+    Parameters
+    ----------
+    with_bound : customers of recsql.users without purchases are asked for too
+
+    Raises
+    ------
+    NotTrainedError
+        The task has no incumbent.
+    ParameterError
+        Not even one customer fits the memory.
+    """
     import pyarrow as pa
 
-    users = [
-        user
-        for (user,) in session.rows(
-            "SELECT e.user_id::VARCHAR FROM _recsql_everyone AS e "
-            f"WHERE e.place >= {first} AND e.place < {first + size} ORDER BY e.place"
+    resident = resident_of(session, task)
+    reader = purchase_reader(session, live=True)
+    purchases = gather_everyone(session, reader, with_bound=with_bound)
+    edges = _edges(k * ROW_BYTES + purchases * EVENT_BYTES, memory_bytes)
+    for number in each(range(len(edges) - 1)):
+        first, last = edges[number], edges[number + 1]
+        users, history = read_block(
+            session, reader, first, last, resident.code_of, len(resident.ids)
         )
-    ]
-    answers = answer_now(session, task, [Asked(user, k) for user in users])
-    found = [(user, row) for user, rows in zip(users, answers, strict=True) for row in rows]
-    table = pa.table(
+        lists = answer_history(
+            session,
+            resident,
+            history,
+            np.full(len(users), k, dtype=np.int64),
+            np.full(len(users), resident.exclude_bought),
+            features_of_customers(session, resident, users),
+        )
+        yield Block(users, _table(pa, task, users, lists))
+    session.execute("DROP TABLE _recsql_everyone")
+    session.execute("DROP TABLE _recsql_everyones")
+
+
+def _table(pa: Any, task: str, users: pa.Array, lists: Lists) -> pa.Table:
+    owner = np.repeat(np.arange(len(users)), lists.sizes)
+    return pa.table(
         {
-            "task": pa.repeat(task, len(found)),
-            "user_id": pa.array([user for user, _ in found], pa.string()),
-            "rank": pa.array([row["rank"] for _, row in found], pa.int32()),
-            "item_id": pa.array([row["item_id"] for _, row in found], pa.string()),
-            "score": pa.array([row["score"] for _, row in found], pa.float64()),
-            "model": pa.array([row["model"] for _, row in found], pa.string()),
+            "task": pa.repeat(task, len(owner)),
+            "user_id": users.take(pa.array(owner)),
+            **lists.columns(),
         }
     )
-    with session.loaded(_recsql_rows=table):
-        session.execute("INSERT INTO _recsql_recommended BY NAME SELECT * FROM _recsql_rows")
-    return len(found)
+
+
+def _put_others(session: Session, comparison: str, task: str) -> None:
+    session.execute(
+        "INSERT INTO recsql.user_recommendations BY NAME FROM _recsql_others AS r "
+        f"WHERE r.task {comparison} ? ORDER BY r.task, r.user_id, r.rank",
+        [task],
+    )
+
+
+def _edges(cost: Array, memory_bytes: int) -> list[int]:
+    """Cut customers into blocks that fit the memory; gives where each begins, and the end.
+
+    Parameters
+    ----------
+    cost : int64[n_users]    bytes that each needs
+    """
+    most = int(cost.max(initial=0))
+    if memory_bytes < most:
+        raise ParameterError(
+            f"memory_limit must hold one customer, at least {most:,} bytes, got "
+            f"{memory_bytes:,}. Raise it, for example to '1GB'."
+        )
+    total = np.concatenate(([0], np.cumsum(cost)))
+    edges = [0]
+    while edges[-1] < len(cost):
+        fits = int(np.searchsorted(total, total[edges[-1]] + memory_bytes, side="right")) - 1
+        edges.append(min(fits, edges[-1] + LARGEST_BLOCK))
+    return edges

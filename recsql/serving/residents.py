@@ -11,7 +11,10 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
+
+import pyarrow as pa
 
 from recsql.data.features import AttributeEncoder
 from recsql.database import Session
@@ -46,6 +49,11 @@ class Resident:
     code_of: dict[str, int]
     exclude_bought: bool
     encoder: AttributeEncoder | None
+
+    @cached_property
+    def texts(self) -> pa.Array:
+        """Give the item ids by code as an Arrow array."""
+        return pa.array(self.ids, pa.string())
 
 
 @dataclass(frozen=True)
