@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsql.kernels.fill_up import fill_up
@@ -24,6 +24,7 @@ def slow_list(start, wanted, order, left_out):
     return entries
 
 
+@settings(deadline=None)  # the first call may compile
 @given(requests, codes)
 def test_lists_are_filled_with_the_best_that_is_neither_in_them_nor_left_out(asked, order):
     wanted = np.array([k for _, k, _, _ in asked], dtype=np.int64)
