@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         bind_users,
     )
     from recsql.statements.materialize import materialize
+    from recsql.statements.publish import publish
     from recsql.statements.ranking import learn_ranking, use_ranking
     from recsql.statements.refresh import refresh
     from recsql.statements.train import train
@@ -49,6 +50,7 @@ _HOMES = {
     ),
     "recsql.statements.bind": ("bind_impressions", "bind_interactions", "bind_items", "bind_users"),
     "recsql.statements.materialize": ("materialize",),
+    "recsql.statements.publish": ("publish",),
     "recsql.statements.ranking": ("learn_ranking", "use_ranking"),
     "recsql.statements.refresh": ("refresh",),
     "recsql.statements.train": ("train",),
@@ -74,6 +76,7 @@ __all__ = [
     "connect",
     "learn_ranking",
     "materialize",
+    "publish",
     "refresh",
     "register",
     "train",

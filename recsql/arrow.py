@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from recsql.headers import Field
@@ -24,3 +25,15 @@ def struct_list(rows: Sequence[Sequence[dict[str, Any]]], fields: Sequence[Field
     """Give a list<struct> array: one list of rows for each call of the batch."""
     struct = pa.struct([(field.name, _TYPES[field.type]) for field in fields])
     return pa.array(rows, type=pa.list_(struct))
+
+
+def lists_of(sizes: Any, columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Give a list<struct> array of columns that hold all lists, one after the other.
+
+    Parameters
+    ----------
+    sizes : int64[n]    entries of each list
+    """
+    offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
+    entries = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
+    return pa.ListArray.from_arrays(pa.array(offsets), entries)

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -80,12 +80,12 @@ def write_macros(session: Session) -> None:
     values = template_values(session)
     prefix = values["prefix"]
     written = dict(session.rows("SELECT f.name, f.definition FROM recsql.functions AS f"))
-    missing = _missing(session)
+    missing = missing_calls(session)
     changed: list[tuple[str, str, bool, str]] = []
     for folder, schema, start in (("functions", "main", prefix), ("statements", "recsql", "")):
         for name in sql_names(folder):
             header = read_header(folder, name)
-            text = _macro_text(folder, header, values, missing)
+            text = macro_text(folder, header, values, missing)
             if written.get(start + name) != text:
                 changed.append((start + name, schema, header.kind == "TABLE", text))
     if not changed:
@@ -121,11 +121,11 @@ def _empty_views(session: Session) -> Iterator[None]:
 
 def macros_current(session: Session) -> bool:
     """Tell whether every macro already has the text it should have."""
-    values, missing = template_values(session), _missing(session)
+    values, missing = template_values(session), missing_calls(session)
     written = dict(session.rows("SELECT f.name, f.definition FROM recsql.functions AS f"))
     return all(
         written.get((values["prefix"] if folder == "functions" else "") + name)
-        == _macro_text(folder, read_header(folder, name), values, missing)
+        == macro_text(folder, read_header(folder, name), values, missing)
         for folder in ("functions", "statements")
         for name in sql_names(folder)
     )
@@ -206,7 +206,7 @@ def _moment(session: Session, bound: bool) -> str:
     return "at_time::BIGINT"
 
 
-def _missing(session: Session) -> dict[str, str]:
+def missing_calls(session: Session) -> dict[str, str]:
     """Name, for each thing a header can need and that is not there, the call that brings it."""
     missing: dict[str, str] = {}
     bound = {row[0] for row in session.rows("SELECT s.source FROM recsql.sources AS s")}
@@ -247,16 +247,18 @@ def _missing(session: Session) -> dict[str, str]:
     return missing
 
 
-def _macro_text(
-    folder: str, header: Header, values: dict[str, str], missing: dict[str, str]
+def macro_text(
+    folder: str, header: Header, values: Mapping[str, str], missing: Mapping[str, str]
 ) -> str:
+    """Give the text of a macro; that of one that names the missing CALL where something is."""
     reasons = [missing[need] for need in header.needs if need in missing]
     if folder == "functions" and reasons:
-        return _refusing_macro(header, f"{header.name}: {reasons[0]}", values)
+        return refusing_macro(header, f"{header.name}: {reasons[0]}", values)
     return fill(body(sql_text(folder, header.name)), values)
 
 
-def _refusing_macro(header: Header, sentence: str, values: dict[str, str]) -> str:
+def refusing_macro(header: Header, sentence: str, values: Mapping[str, str]) -> str:
+    """Give the text of a macro of the same arguments and columns that answers with a sentence."""
     opening = f"CREATE OR REPLACE MACRO {values['prefix']}{header.name}({header.signature})"
     failure = f"error({literal(sentence)})"
     if header.kind != "TABLE":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from recsql.database import sql_text
 
 _SIGNATURE = re.compile(r"^-- (?:recsql\.)?(\w+)\((.*)\) -> (\w+)$")
-_SECTION = re.compile(r"^-- (Needs|Args|Returns|Empty|Source)\s+(.*)$")
+_SECTION = re.compile(r"^-- (Needs|Args|Returns|Empty|Published|Source)\s+(.*)$")
 _FIELD = re.compile(r"^(\w+)\s+(\S+(?: WITH TIME ZONE)?|\w+\(.*?\)(?:\[\])*)\s{2,}(.*)$")
 
 
@@ -33,7 +33,18 @@ class Header:
     arguments: list[Field] = field(default_factory=list)
     returns: list[Field] = field(default_factory=list)
     empty: str = ""
+    published: str = ""
     source: str = ""
+
+    @property
+    def in_a_file(self) -> str:
+        """Give how a published file answers: 'identical', 'materialized' or 'absent'."""
+        return self.published.partition(":")[0]
+
+    @property
+    def file_note(self) -> str:
+        """Give what is to be known about the answer of a published file, a sentence or ''."""
+        return self.published.partition(":")[2].strip()
 
 
 def read_header(folder: str, name: str) -> Header:
@@ -72,5 +83,7 @@ def _add(header: Header, section: str, text: str) -> None:
             raise ValueError(f"{header.name}: cannot read {section} line {text!r}.")
     elif section == "Empty":
         header.empty = f"{header.empty} {text}".strip()
+    elif section == "Published":
+        header.published = f"{header.published} {text}".strip()
     else:
         header.source = f"{header.source} {text}".strip()

@@ -81,13 +81,14 @@ def _parsed(text: str | None) -> dict[str, Any]:
 
 
 def _answered(key: str, task: str, asked: list[Any]) -> Any:
-    from recsql.arrow import struct_list
+    from recsql.arrow import lists_of, struct_list
     from recsql.serving.customers import answer
 
     if not asked:
         return struct_list([], _FIELDS)
     with session_of(key) as session:
-        return answer(session, task, asked).as_array()
+        lists = answer(session, task, asked)
+    return lists_of(lists.sizes, lists.columns())
 
 
 FUNCTIONS = [

@@ -19,14 +19,17 @@ def _function(what: str) -> PythonFunction:
 
     def make(key: str) -> Callable[..., Any]:
         def similar(ids: Any, ks: Any) -> Any:
-            from recsql.arrow import struct_list
+            from recsql.arrow import lists_of, struct_list
             from recsql.serving.similar import AskedSimilar, answer_items, answer_users
 
             answer = answer_items if what == "item" else answer_users
             pairs = zip(ids.to_pylist(), ks.to_pylist(), strict=True)
             asked = [AskedSimilar(*values) for values in pairs]
-            with session_of(key) as session:
-                return struct_list(answer(session, asked), fields)
+            if not asked:
+                return struct_list([], fields)
+            with session_of(key) as session, session.transaction():
+                found = answer(session, asked)
+            return lists_of(found.sizes, found.columns())
 
         return similar
 

@@ -11,7 +11,7 @@ import numpy as np
 from recsql.data.bind import id_types
 from recsql.data.events import Events, number_in_order, pointers
 from recsql.data.purchases import PurchaseReader
-from recsql.database import Session
+from recsql.database import Session, literal
 from recsql.kernels.windows import breaks, time_windows
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+MOST_LISTED = 50  # customers whose ids stand in the text of a query
 _LIVE_COLUMNS = (
     "p.item_id::VARCHAR AS item, coalesce(p.time, 0) AS time, p.time IS NOT NULL AS dated, "
     "p.strength::FLOAT AS strength, p.quantity, p.basket_id, p.session_id"
@@ -162,7 +163,7 @@ def gather_everyone(session: Session, reader: PurchaseReader, *, with_bound: boo
 
     Parameters
     ----------
-    with_bound : customers of recsql.users who have bought nothing are among them
+    with_bound : customers of recsql.users who have bought nothing follow
 
     Returns
     -------
@@ -176,7 +177,7 @@ def gather_everyone(session: Session, reader: PurchaseReader, *, with_bound: boo
     )
     session.execute(
         "CREATE OR REPLACE TEMP TABLE _recsql_everyone AS SELECT d.user_id, d.purchases, "
-        "(row_number() OVER (ORDER BY d.user_id) - 1)::INTEGER AS place FROM ("
+        "(row_number() OVER (ORDER BY d.purchases = 0, d.user_id) - 1)::INTEGER AS place FROM ("
         "SELECT b.user_id, sum(b.purchases)::BIGINT AS purchases FROM (SELECT p.user_id, count(*) "
         f"FROM ({reader.sql}) AS p GROUP BY 1 {more}) AS b(user_id, purchases) "
         "WHERE b.user_id IS NOT NULL GROUP BY 1) AS d ORDER BY place"
@@ -284,9 +285,18 @@ def _rows(
         return session.arrow(
             f"SELECT a.asked, {_LIVE_COLUMNS} FROM ({reader.sql}) AS p "
             f"JOIN _recsql_asked AS a ON p.user_id = TRY_CAST(a.id AS {kind}) "
-            "WHERE a.until IS NULL OR p.time IS NULL OR p.time <= a.until "
+            f"WHERE (a.until IS NULL OR p.time IS NULL OR p.time <= a.until) {_only(users, kind)}"
             f"ORDER BY {_LIVE_ORDER}"
         )
+
+
+def _only(users: Sequence[str | None], kind: str) -> str:
+    """Give a condition on few customers in the form that DuckDB takes down into a view."""
+    distinct = sorted({user for user in users if user is not None})
+    if len(distinct) > MOST_LISTED:
+        return ""
+    listed = ", ".join(f"TRY_CAST({literal(user)} AS {kind})" for user in distinct)
+    return f"AND p.user_id IN ({listed or 'NULL'}) "
 
 
 def _codes(rows: pa.Table, column: str, wanted: bool) -> Array:

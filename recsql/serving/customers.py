@@ -59,27 +59,32 @@ def answer(session: Session, task: str, asked: Sequence[Asked]) -> Lists:
         if one.k is None or one.k < 1:
             raise ParameterError(f"k must be at least 1, got {'NULL' if one.k is None else one.k}.")
     with session.transaction():
-        resident = resident_of(session, task)
-        if asked[0].items is None:
-            history = read_live(
-                session,
-                purchase_reader(session, live=True),
-                [one.user for one in asked],
-                [one.until for one in asked],
-                resident.code_of,
-                len(resident.ids),
-            )
-        else:
-            sessions = [one.items or [] for one in asked]
-            history = given_sessions(sessions, resident.code_of, len(resident.ids))
-        return answer_history(
+        return answer_now(session, task, asked)
+
+
+def answer_now(session: Session, task: str, asked: Sequence[Asked]) -> Lists:
+    """Answer requests in the caller's transaction; ``k`` is checked."""
+    resident = resident_of(session, task)
+    if asked[0].items is None:
+        history = read_live(
             session,
-            resident,
-            history,
-            np.array([one.k for one in asked], dtype=np.int64),
-            np.array([_leaves_out(one, resident) for one in asked]),
-            _features(session, resident, asked),
+            purchase_reader(session, live=True),
+            [one.user for one in asked],
+            [one.until for one in asked],
+            resident.code_of,
+            len(resident.ids),
         )
+    else:
+        sessions = [one.items or [] for one in asked]
+        history = given_sessions(sessions, resident.code_of, len(resident.ids))
+    return answer_history(
+        session,
+        resident,
+        history,
+        np.array([one.k for one in asked], dtype=np.int64),
+        np.array([_leaves_out(one, resident) for one in asked]),
+        _features(session, resident, asked),
+    )
 
 
 def answer_history(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from recsql.data.bind import id_types
 from recsql.data.live import gather_everyone, read_block
-from recsql.data.purchases import purchase_reader
+from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.database import Session, body, fill, sql_text
 from recsql.errors import ParameterError
 from recsql.serving.customers import answer_history, features_of_customers
@@ -69,13 +70,14 @@ def materialize(session: Session, task: str, k: int, memory_bytes: int, each: Ea
         session.execute(table)
         _put_others(session, "<", task)
         users = rows = 0
-        for block in lists_of_everyone(session, task, k, memory_bytes, each):
-            users += len(block.users)
-            rows += len(block.table)
-            with session.loaded(_recsql_rows=block.table):
-                session.execute(
-                    "INSERT INTO recsql.user_recommendations BY NAME SELECT * FROM _recsql_rows"
-                )
+        with everyone_of(session) as everyone:
+            for block in lists_of_everyone(session, everyone, task, k, memory_bytes, each):
+                users += len(block.users)
+                rows += len(block.table)
+                with session.loaded(_recsql_rows=block.table):
+                    session.execute(
+                        "INSERT INTO recsql.user_recommendations BY NAME FROM _recsql_rows"
+                    )
         _put_others(session, ">", task)
         session.execute("DROP TABLE _recsql_others")
         seconds = time.perf_counter() - started
@@ -92,22 +94,49 @@ class Block:
     table: pa.Table
 
 
+@dataclass(frozen=True)
+class Everyone:
+    """Every customer with purchases, and perhaps those without, laid out in the session.
+
+    Attributes
+    ----------
+    purchases : int64[n_users]    of each, in ascending order of id; those without any come last
+    """
+
+    reader: PurchaseReader
+    purchases: Array
+
+    @property
+    def n_buyers(self) -> int:
+        """Count the customers with purchases."""
+        return int(np.count_nonzero(self.purchases))
+
+
+@contextmanager
+def everyone_of(session: Session, *, with_bound: bool = False) -> Iterator[Everyone]:
+    """Lay out all customers for ``lists_of_everyone``, within the block and a transaction.
+
+    Parameters
+    ----------
+    with_bound : customers of recsql.users without purchases are among them
+    """
+    reader = purchase_reader(session, live=True)
+    yield Everyone(reader, gather_everyone(session, reader, with_bound=with_bound))
+    session.execute("DROP TABLE _recsql_everyone")
+    session.execute("DROP TABLE _recsql_everyones")
+
+
 def lists_of_everyone(
     session: Session,
+    everyone: Everyone,
     task: str,
     k: int,
     memory_bytes: int,
     each: Each,
     *,
-    with_bound: bool = False,
+    only_buyers: bool = True,
 ) -> Iterator[Block]:
     """Give what the function of a task gives for every customer, in order of id.
-
-    In the caller's transaction.
-
-    Parameters
-    ----------
-    with_bound : customers of recsql.users without purchases are asked for too
 
     Raises
     ------
@@ -116,16 +145,13 @@ def lists_of_everyone(
     ParameterError
         Not even one customer fits the memory.
     """
-    import pyarrow as pa
-
     resident = resident_of(session, task)
-    reader = purchase_reader(session, live=True)
-    purchases = gather_everyone(session, reader, with_bound=with_bound)
+    purchases = everyone.purchases[: everyone.n_buyers] if only_buyers else everyone.purchases
     edges = _edges(k * ROW_BYTES + purchases * EVENT_BYTES, memory_bytes)
     for number in each(range(len(edges) - 1)):
         first, last = edges[number], edges[number + 1]
         users, history = read_block(
-            session, reader, first, last, resident.code_of, len(resident.ids)
+            session, everyone.reader, first, last, resident.code_of, len(resident.ids)
         )
         lists = answer_history(
             session,
@@ -135,12 +161,12 @@ def lists_of_everyone(
             np.full(len(users), resident.exclude_bought),
             features_of_customers(session, resident, users),
         )
-        yield Block(users, _table(pa, task, users, lists))
-    session.execute("DROP TABLE _recsql_everyone")
-    session.execute("DROP TABLE _recsql_everyones")
+        yield Block(users, _table(task, users, lists))
 
 
-def _table(pa: Any, task: str, users: pa.Array, lists: Lists) -> pa.Table:
+def _table(task: str, users: pa.Array, lists: Lists) -> pa.Table:
+    import pyarrow as pa
+
     owner = np.repeat(np.arange(len(users)), lists.sizes)
     return pa.table(
         {

@@ -49,10 +49,3 @@ class Lists:
             "score": pa.array(self.score[there]),
             "model": names.take(pa.array(is_filled.astype(np.int8))),
         }
-
-    def as_array(self) -> pa.Array:
-        """Give a list<struct> array, one list a request."""
-        columns = self.columns()
-        offsets = np.concatenate(([0], np.cumsum(self.sizes))).astype(np.int32)
-        entries = pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
-        return pa.ListArray.from_arrays(pa.array(offsets), entries)

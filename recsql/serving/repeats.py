@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,9 +18,13 @@ from recsql.models.repeat import RepeatModel, Repeats
 from recsql.serving.residents import Resident, gone_items, resident_of
 from recsql.settings import setting_text
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Row = dict[str, Any]
 EPOCH = datetime.date(1970, 1, 1)
+LATEST = (datetime.date.max - EPOCH).days
 
 
 @dataclass(frozen=True)
@@ -107,14 +111,8 @@ def answer_due(
             f"min_probability must be from 0 to 1, got {'NULL' if least is None else least}."
         )
     with session.transaction():
-        resident = resident_of(session, "repeat")
-        present = _end_of_day(_today(session))
-        reader = purchase_reader(session, live=True)
-        history, users = read_everyone(session, reader, _codes(resident), len(resident.ids))
-        gone = gone_items(session)
-    found = _predicted(resident, history, np.maximum(present, _newest(history)))
+        resident, found, kept, users = _everyones(session)
     day = np.floor(found.due)
-    kept = _available(found, resident, gone)
     kept &= (day >= from_day) & (day <= to_day) & (found.probability >= least)
     rows = np.flatnonzero(kept)
     order = np.lexsort((rows, -found.probability[rows], day[rows]))
@@ -123,6 +121,51 @@ def answer_due(
         _row(found, row, resident, rank=rank) | {"user_id": users[user[row]]}
         for rank, row in enumerate(rows[order].tolist(), start=1)
     ]
+
+
+def repeats_of_everyone(session: Session) -> pa.Table:
+    """Give what recommend_repeat gives for every customer, in order of id; ids as text.
+
+    In the caller's transaction.
+
+    Raises
+    ------
+    NotTrainedError
+        The task repeat has no incumbent.
+    """
+    import pyarrow as pa
+
+    resident, found, kept, users = _everyones(session)
+    rows = np.flatnonzero(kept)
+    user = found.user[rows]
+    order = np.lexsort((found.item[rows], found.due[rows], -found.probability[rows], user))
+    rows, user = rows[order], user[order]
+    start = np.searchsorted(user, user)
+    return pa.table(
+        {
+            "user_id": pa.array(users, pa.string()).take(pa.array(user)),
+            "rank": pa.array(np.arange(1, len(rows) + 1) - start),
+            "item_id": resident.texts.take(pa.array(found.item[rows])),
+            "due_on": _dates(found.due[rows]),
+            "due_low": _dates(found.low[rows]),
+            "due_high": _dates(np.ceil(found.high[rows])),
+            "probability": pa.array(found.probability[rows]),
+            "last_bought": _dates(found.last_bought[rows]),
+            "times_bought": pa.array(found.times_bought[rows].astype(np.int64)),
+            "quantity": pa.array(found.quantity[rows]),
+        }
+    )
+
+
+def _everyones(session: Session) -> tuple[Resident, Repeats, Array, Sequence[str]]:
+    """Give the model, what everyone buys again, which rows are available, and who they are."""
+    resident = resident_of(session, "repeat")
+    present = _end_of_day(_today(session))
+    reader = purchase_reader(session, live=True)
+    history, users = read_everyone(session, reader, _codes(resident), len(resident.ids))
+    gone = gone_items(session)
+    found = _predicted(resident, history, np.maximum(present, _newest(history)))
+    return resident, found, _available(found, resident, gone), users
 
 
 def _predicted(resident: Resident, history: LiveHistory, moment: Array) -> Repeats:
@@ -182,5 +225,12 @@ def _row(found: Repeats, row: int, resident: Resident, *, rank: int) -> Row:
 
 
 def _date(day: float) -> datetime.date:
-    most = (datetime.date.max - EPOCH).days
-    return EPOCH + datetime.timedelta(days=min(int(np.floor(day)), most))
+    return EPOCH + datetime.timedelta(days=min(int(np.floor(day)), LATEST))
+
+
+def _dates(days: Array) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(np.minimum(np.floor(days), LATEST).astype(np.int32), pa.int32()).cast(
+        pa.date32()
+    )

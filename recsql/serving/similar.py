@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from recsql.data.live import read_live
 from recsql.data.purchases import purchase_reader
@@ -15,7 +17,6 @@ from recsql.models.nearest import NearestVectors
 from recsql.serving.residents import gone_items, resident_items, resident_users
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Row = dict[str, Any]
 
 LEAST_SIMILARITY = 1e-3  # less is nothing in common, but for rounding
 ENTRIES_AT_A_TIME = 4_000_000  # of lists and what is left out of them
@@ -28,10 +29,46 @@ class AskedSimilar(NamedTuple):
     k: int | None
 
 
-def answer_items(session: Session, asked: Sequence[AskedSimilar]) -> list[list[Row]]:
+@dataclass(frozen=True)
+class Similar:
+    """Those who are like each of some.
+
+    Attributes
+    ----------
+    ids : ids as text, by code
+    column : name of the column of ids
+    code : int32[n, k]           most similar first; -1 where a list has ended
+    similarity : float64[n, k]   cosines
+    """
+
+    ids: Sequence[str]
+    column: str
+    code: Array
+    similarity: Array
+
+    @property
+    def sizes(self) -> Array:
+        """Count the entries of each list: int64[n]."""
+        counts: Array = np.count_nonzero(self.code >= 0, axis=1)
+        return counts
+
+    def columns(self) -> dict[str, pa.Array]:
+        """Give rank, id and similarity of all entries, list after list."""
+        there = self.code >= 0
+        rank = np.broadcast_to(np.arange(1, there.shape[1] + 1), there.shape)
+        used, place = np.unique(self.code[there], return_inverse=True)
+        texts = pa.array([self.ids[code] for code in used.tolist()], pa.string())
+        return {
+            "rank": pa.array(rank[there]),
+            self.column: texts.take(pa.array(place)),
+            "similarity": pa.array(self.similarity[there]),
+        }
+
+
+def answer_items(session: Session, asked: Sequence[AskedSimilar]) -> Similar:
     """Give the available items that are most like each item; none for an unknown one.
 
-    A row has rank, item_id and similarity.
+    In the caller's transaction.
 
     Raises
     ------
@@ -43,15 +80,12 @@ def answer_items(session: Session, asked: Sequence[AskedSimilar]) -> list[list[R
         The vectors are missing, or are not those that were written.
     """
     _check_k(asked)
-    if not asked:
-        return []
-    with session.transaction():
-        resident = resident_items(session)
-        gone = gone_items(session)
+    resident = resident_items(session)
+    gone = gone_items(session)
     index = resident.vectors.index
     code = np.array([resident.code_of.get(one.id or "", -1) for one in asked], dtype=np.int64)
     out = [resident.code_of[item] for item in gone if item in resident.code_of]
-    return _rows(
+    return _found(
         index,
         resident.ids,
         "item_id",
@@ -63,10 +97,10 @@ def answer_items(session: Session, asked: Sequence[AskedSimilar]) -> list[list[R
     )
 
 
-def answer_users(session: Session, asked: Sequence[AskedSimilar]) -> list[list[Row]]:
+def answer_users(session: Session, asked: Sequence[AskedSimilar]) -> Similar:
     """Give the customers that are most like each customer, by what that one has bought by now.
 
-    A row has rank, user_id and similarity; there are none for a customer without purchases.
+    There are none for a customer without purchases.
 
     Raises
     ------
@@ -78,20 +112,17 @@ def answer_users(session: Session, asked: Sequence[AskedSimilar]) -> list[list[R
         The vectors are missing, or are not those that were written.
     """
     _check_k(asked)
-    if not asked:
-        return []
-    with session.transaction():
-        items, users = resident_items(session), resident_users(session)
-        history = read_live(
-            session,
-            purchase_reader(session, live=True),
-            [one.id for one in asked],
-            [None] * len(asked),
-            items.code_of,
-            len(items.ids),
-        )
+    items, users = resident_items(session), resident_users(session)
+    history = read_live(
+        session,
+        purchase_reader(session, live=True),
+        [one.id for one in asked],
+        [None] * len(asked),
+        items.code_of,
+        len(items.ids),
+    )
     vectors = items.vectors.of_customers(*history.events.distinct_items())
-    return _rows(
+    return _found(
         users.vectors,
         users.ids,
         "user_id",
@@ -109,7 +140,7 @@ def _check_k(asked: Sequence[AskedSimilar]) -> None:
             raise ParameterError(f"k must be at least 1, got {'NULL' if one.k is None else one.k}.")
 
 
-def _rows(
+def _found(
     index: NearestVectors,
     ids: Sequence[str],
     column: str,
@@ -119,8 +150,8 @@ def _rows(
     own: Array,
     answered: Array,
     out: Array,
-) -> list[list[Row]]:
-    """Give the rows of each request.
+) -> Similar:
+    """Find those like each request.
 
     Parameters
     ----------
@@ -128,27 +159,19 @@ def _rows(
     answered : bool[n]     which have rows
     out : int32[any]       codes that are never listed
     """
-    rows: list[list[Row]] = [[] for _ in asked]
     # One k at a time: how long a list is wanted may decide how it is looked for.
-    wanted = np.array([min(one.k or 1, len(ids)) for one in asked])
+    wanted = np.array([min(one.k or 1, len(ids)) for one in asked], dtype=np.int64)
+    code = np.full((len(asked), int(wanted.max(initial=0))), -1, dtype=np.int32)
+    similarity = np.zeros(code.shape)
     for k in np.unique(wanted[answered]).tolist():
         places = np.flatnonzero(answered & (wanted == k))
         step = max(1, ENTRIES_AT_A_TIME // (k + len(out) + 1))
         for first in range(0, len(places), step):
             chosen = places[first : first + step]
-            left_out = _left_out(own[chosen], out)
-            found, score = index.search(queries[chosen], k, left_out=left_out)
-            for place, codes, scores in zip(
-                chosen.tolist(), found.tolist(), score.tolist(), strict=True
-            ):
-                rows[place] = [
-                    {"rank": rank, column: ids[code], "similarity": min(similarity, 1.0)}
-                    for rank, (code, similarity) in enumerate(
-                        zip(codes, scores, strict=True), start=1
-                    )
-                    if code >= 0 and similarity >= LEAST_SIMILARITY
-                ]
-    return rows
+            found, score = index.search(queries[chosen], k, left_out=_left_out(own[chosen], out))
+            code[chosen, :k] = np.where(score >= LEAST_SIMILARITY, found, -1)
+            similarity[chosen, :k] = np.minimum(score, 1.0)
+    return Similar(ids, column, code, similarity)
 
 
 def _left_out(own: Array, out: Array) -> tuple[Array, Array]:
@@ -158,4 +181,4 @@ def _left_out(own: Array, out: Array) -> tuple[Array, Array]:
         for code in own.tolist()
     ]
     ptr = np.cumsum([0, *map(len, lists)], dtype=np.int64)
-    return ptr, np.concatenate(lists).astype(np.int32)
+    return ptr, np.concatenate([np.empty(0, np.int32), *lists]).astype(np.int32)

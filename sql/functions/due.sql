@@ -20,6 +20,7 @@
 --          times_bought  BIGINT  different days on which it was bought
 --          quantity      DOUBLE  mean quantity of these days
 -- Empty    when nothing is due
+-- Published  materialized: as of the present when the file was written
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (repeat purchase)
 CREATE OR REPLACE MACRO {{prefix}}due(from_date, to_date, min_probability := 0.1) AS TABLE
 SELECT

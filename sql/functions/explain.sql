@@ -16,6 +16,7 @@
 --          detail        VARCHAR  the evidence, a sentence with its counts
 --          contribution  DOUBLE   part of the score; 0 for popular and trending
 -- Empty    when the item was never bought by anyone
+-- Published  identical: by what customers had bought when the file was written
 -- Source   recsql; the contributions are the terms of the sum that recommend_cart documents
 CREATE OR REPLACE MACRO {{prefix}}explain(user_id, item_id) AS TABLE
 SELECT

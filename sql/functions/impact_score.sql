@@ -9,6 +9,7 @@
 -- Args     item_id  ITEM  the item
 -- Returns  impact_score  DOUBLE  from 0 to 1
 -- Empty    NULL for an item that is unknown or was never bought
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, equation 8
 CREATE OR REPLACE MACRO {{prefix}}impact_score(item_id) AS (
     SELECT (stored._contribution + stored._choice) / 2

@@ -17,6 +17,7 @@
 --          score         DOUBLE  sum of the weights of the events (recsql.event_weights), less with age
 --          transactions  BIGINT  number of the events
 -- Empty    when nothing available was bought in these days
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (popular)
 CREATE OR REPLACE MACRO {{prefix}}popular(
     k := 10, days := {{popular_days}}, half_life_days := {{popular_half_life}}

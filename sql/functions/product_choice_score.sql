@@ -7,6 +7,7 @@
 -- Args     item_id  ITEM  the item
 -- Returns  product_choice_score  DOUBLE  from 0 to 1
 -- Empty    NULL for an item that is unknown or was never bought, and where no customer is known
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, equation 7
 CREATE OR REPLACE MACRO {{prefix}}product_choice_score(item_id) AS (
     SELECT stored._choice

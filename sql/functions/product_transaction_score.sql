@@ -9,6 +9,7 @@
 -- Args     item_id  ITEM  the item
 -- Returns  product_transaction_score  DOUBLE  from 0 to 1; all of them sum to 1
 -- Empty    NULL for an item that is unknown or was never bought
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, equation 6
 CREATE OR REPLACE MACRO {{prefix}}product_transaction_score(item_id) AS (
     SELECT (stored._contribution + exp(stored._z - stored._log_sum)) / 2

@@ -12,6 +12,7 @@
 --          support  BIGINT   baskets that hold both
 --          model    VARCHAR  algorithm that answered
 -- Empty    when the item is unknown, or no available item was in a basket with it
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, sections 2.1 (bundle) and 2.2
 --          (transaction co-purchase matrix)
 CREATE OR REPLACE MACRO {{prefix}}recommend_bundle(item_id, k := 10) AS TABLE

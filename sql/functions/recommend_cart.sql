@@ -14,6 +14,7 @@
 --          support  BIGINT   sum of the stored supports
 --          model    VARCHAR  algorithm that answered
 -- Empty    when no item of the cart has a stored neighbour outside of the cart
+-- Published  identical
 -- Source   Linden, Smith and York, IEEE Internet Computing 7(1), 2003: the items similar to each
 --          of the customer's items are found and aggregated; here by the mean of the scores
 CREATE OR REPLACE MACRO {{prefix}}recommend_cart(items, k := 10, task := 'bundle') AS TABLE

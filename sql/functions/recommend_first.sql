@@ -13,6 +13,8 @@
 --          model    VARCHAR  algorithm that answered; where its list ends before k, best sellers
 --                            follow as 'popularity'
 -- Empty    when nothing is available
+-- Published  materialized: the lists of customers known when the file was written, and the list of
+--            everyone else, to the published depth
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (first purchase)
 CREATE OR REPLACE MACRO {{prefix}}recommend_first(user_id, k := 10) AS TABLE
 SELECT

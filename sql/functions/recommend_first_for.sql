@@ -14,6 +14,7 @@
 --          model    VARCHAR  algorithm that answered; where its list ends before k, best sellers
 --                            follow as 'popularity'
 -- Empty    when nothing is available
+-- Published  absent: the model has to see the attributes
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (first purchase)
 CREATE OR REPLACE MACRO {{prefix}}recommend_first_for(attributes, k := 10) AS TABLE
 SELECT

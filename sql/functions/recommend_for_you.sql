@@ -18,6 +18,8 @@
 --          model    VARCHAR  algorithm that answered; where its list ends before k, and for a
 --                            customer without purchases, best sellers follow as 'popularity'
 -- Empty    when nothing is available
+-- Published  materialized: the lists of customers known when the file was written, and the list of
+--            everyone else, to the published depth; at_time and exclude_bought are not taken
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (personalized)
 CREATE OR REPLACE MACRO {{prefix}}recommend_for_you(
     user_id, k := 10, at_time := NULL, exclude_bought := NULL

@@ -12,6 +12,7 @@
 --          support  BIGINT   customers who bought both
 --          model    VARCHAR  algorithm that answered
 -- Empty    when the item is unknown, or its customers bought no other available item
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, sections 2.1 (relationship) and
 --          2.2 (user co-purchase matrix)
 CREATE OR REPLACE MACRO {{prefix}}recommend_related(item_id, k := 10) AS TABLE

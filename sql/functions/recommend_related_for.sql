@@ -17,6 +17,7 @@
 --          support  BIGINT   visits of the walk
 --          model    VARCHAR  algorithm that answered
 -- Empty    when the item is unknown, or was bought with no other available item
+-- Published  absent: pairs of customers and items are too many to store
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.2 (biased random walk);
 --          Eksombatchai et al., Pixie, WWW 2018
 CREATE OR REPLACE MACRO {{prefix}}recommend_related_for(

@@ -21,6 +21,7 @@
 --          times_bought  BIGINT  different days on which it was bought
 --          quantity      DOUBLE  mean quantity of these days
 -- Empty    for a customer without purchases
+-- Published  materialized: as of the present when the file was written; on_date is not taken
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.2 (Recurrence Finder); Bhagat et
 --          al., KDD 2018
 CREATE OR REPLACE MACRO {{prefix}}recommend_repeat(user_id, k := 10, on_date := NULL) AS TABLE

@@ -15,6 +15,7 @@
 --          model    VARCHAR  algorithm that answered; where its list ends before k, and for a
 --                            session of unknown items, best sellers follow as 'popularity'
 -- Empty    when nothing is available
+-- Published  absent: the model has to see the session
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (next purchase)
 CREATE OR REPLACE MACRO {{prefix}}recommend_session(
     items, k := 10, exclude_bought := NULL

@@ -20,6 +20,8 @@
 --          attributes   MAP(VARCHAR, VARCHAR)  attribute and the reference customer's own value
 --          bought_at    TIMESTAMP  latest purchase, in UTC; NULL without real time
 -- Empty    when the item is unknown or no other known customer bought it
+-- Published  identical: by the attributes that were included, and what customers had bought when
+--            the file was written
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, Reference Customer
 --          (product and user inverted indices); 'rarity' is the inverse document frequency of
 --          text search

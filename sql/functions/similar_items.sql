@@ -10,6 +10,7 @@
 --          item_id     ITEM     an available item, never the one asked for
 --          similarity  DOUBLE   cosine, 0.001 to 1
 -- Empty    when no customer bought the item, or no other that is available is like it
+-- Published  materialized: to the published depth
 -- Source   Sarwar, Karypis, Konstan and Riedl, WebKDD 2000; Shen et al., CIKM 2021
 CREATE OR REPLACE MACRO {{prefix}}similar_items(item_id, k := 10) AS TABLE
 SELECT

@@ -11,6 +11,7 @@
 --          user_id     USER     never the one asked for
 --          similarity  DOUBLE   cosine, 0.001 to 1
 -- Empty    when the customer bought nothing that was known at the training, or nobody is like them
+-- Published  materialized: customers known when the file was written, to the published depth
 -- Source   Sarwar, Karypis, Konstan and Riedl, WebKDD 2000; Shen et al., CIKM 2021
 CREATE OR REPLACE MACRO {{prefix}}similar_users(user_id, k := 10) AS TABLE
 SELECT

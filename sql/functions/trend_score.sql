@@ -7,6 +7,7 @@
 -- Args     item_id  ITEM  the item
 -- Returns  trend_score  DOUBLE  from 0 to 1
 -- Empty    NULL for an item that is unknown or not available, and where there is no real time
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, Trending Score
 CREATE OR REPLACE MACRO {{prefix}}trend_score(item_id) AS (
     SELECT stored._score

@@ -13,6 +13,7 @@
 --          z_score       DOUBLE  standard deviations of the moving average above its mean
 --          acceleration  DOUBLE  transactions a day: this week's gain over last week's gain
 -- Empty    when there is no real time, or nothing available was ever bought
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7 (trending score) and
 --          section 2.1 (acceleration)
 CREATE OR REPLACE MACRO {{prefix}}trending(k := 10) AS TABLE

@@ -10,6 +10,7 @@
 -- Args     user_id  USER  the customer
 -- Returns  user_transaction_score  DOUBLE  from 0 to 1; all of them sum to 1
 -- Empty    NULL for a customer who is unknown or bought nothing
+-- Published  identical
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.7, equations 1 to 5
 CREATE OR REPLACE MACRO {{prefix}}user_transaction_score(user_id) AS (
     SELECT (stored._contribution + exp(stored._z - stored._log_sum)) / 2

@@ -21,6 +21,7 @@ LEVELS = [
     {"serving", "insights"},
     {"arrow", "functions"},
     {"connection"},
+    {"publishing"},
     {"statements"},
     {"watching"},
     {"cli", "demo", "doctor", "dbt", "udfs"},

@@ -1,0 +1,1 @@
+"""The published file: tables and macros that any DuckDB answers by."""

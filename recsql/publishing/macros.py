@@ -1,0 +1,116 @@
+"""The macros of a published file: names, arguments and columns are those of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from recsql.database import Session, body, fill, literal, sql_names, sql_text
+from recsql.errors import UnknownNameError, did_you_mean
+from recsql.functions import macro_text, missing_calls, refusing_macro, template_values
+from recsql.headers import Header, read_header
+
+IDENTICAL, MATERIALIZED, ABSENT, LEFT_OUT = "identical", "materialized", "absent", "left out"
+LIST_TASKS = {
+    "recommend_first": "first",
+    "recommend_for_you": "for_you",
+    "recommend_next": "next",
+}
+_CHOSEN_BY_CALLER = ("user_id", "item_id", "k", "from_date", "to_date", "min_probability")
+
+
+@dataclass(frozen=True)
+class Macro:
+    """A function of the file: how it answers, what is to be known about that, and its text."""
+
+    name: str
+    answers: str
+    note: str | None
+    text: str
+
+
+def macros_of_file(session: Session, k: int, functions: Sequence[str] | None) -> list[Macro]:
+    """Give the macros of a file, in order of name.
+
+    Parameters
+    ----------
+    functions : those that the file answers; None: all that can be
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such function, or a file cannot answer it.
+    """
+    headers = [read_header("functions", name) for name in sql_names("functions")]
+    _check_functions(headers, functions)
+    values = template_values(session) | {"published_k": str(k)}
+    missing = missing_calls(session)
+    return [_macro(header, values, missing, functions) for header in headers]
+
+
+def _check_functions(headers: Sequence[Header], functions: Sequence[str] | None) -> None:
+    known = [header.name for header in headers if header.in_a_file != ABSENT]
+    absent = {header.name: header.file_note for header in headers if header.in_a_file == ABSENT}
+    for name in functions or ():
+        if name in absent:
+            raise UnknownNameError(
+                f"functions must be those that a file can answer, got {name!r}: {absent[name]}. "
+                "Leave it out."
+            )
+        if name not in known:
+            raise UnknownNameError(
+                f"functions must be among {', '.join(known)}, got {name!r}."
+                f"{did_you_mean(name, known)}"
+            )
+
+
+def _macro(
+    header: Header,
+    values: dict[str, str],
+    missing: Mapping[str, str],
+    functions: Sequence[str] | None,
+) -> Macro:
+    name, note = header.name, header.file_note or None
+    if header.in_a_file == ABSENT:
+        sentence = (
+            f"{name} must be asked where recsql runs, got a published file: {note}. "
+            "Connect by recsql.connect, or to recsql serve."
+        )
+        return Macro(name, ABSENT, note, refusing_macro(header, sentence, values))
+    if functions is not None and name not in functions:
+        sentence = (
+            f"{name} must be in the file to be asked, got one that was written without it. "
+            "CALL recsql.publish(…) with it among functions, where the file is written."
+        )
+        return Macro(name, LEFT_OUT, None, refusing_macro(header, sentence, values))
+    reasons = [missing[need] for need in header.needs if need in missing]
+    if reasons:
+        text = refusing_macro(header, f"{name}: {reasons[0]}", values)
+        return Macro(name, LEFT_OUT, reasons[0], text)
+    if header.in_a_file == IDENTICAL:
+        return Macro(name, IDENTICAL, note, macro_text("functions", header, values, missing))
+    template = "user_lists" if name in LIST_TASKS else name
+    text = fill(
+        body(sql_text("published", template)),
+        values
+        | {
+            "name": name,
+            "signature": header.signature,
+            "task": LIST_TASKS.get(name, ""),
+            "refused": "\n        ".join(_refused(header)),
+        },
+    )
+    return Macro(name, MATERIALIZED, note, text)
+
+
+def _refused(header: Header) -> list[str]:
+    """Give the branches that refuse the arguments which only a model could follow."""
+    branches = []
+    for argument in header.arguments:
+        if argument.name not in _CHOSEN_BY_CALLER:
+            sentence = literal(
+                f"{argument.name} must be left out of {header.name} in a published file. "
+                "Ask where recsql runs: recsql.connect, or recsql serve."
+            )
+            branches.append(f"WHEN {argument.name} IS NOT NULL THEN error({sentence})")
+    return branches

@@ -1,0 +1,23 @@
+-- similar_items over what was stored when the file was written.
+CREATE OR REPLACE MACRO {{prefix}}similar_items({{signature}}) AS TABLE
+SELECT
+    answer._our_rank::BIGINT AS rank,
+    answer._our_other AS item_id,
+    answer._our_similarity AS similarity
+FROM (
+    SELECT _our_stored._our_rank, _our_stored._our_other, _our_stored._our_similarity
+    FROM recsql.similar_items AS _our_stored(_our_key, _our_rank, _our_other, _our_similarity)
+    WHERE _our_stored._our_key = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
+        AND _our_stored._our_rank <= k
+    UNION ALL
+    SELECT NULL, NULL, NULL
+    WHERE CASE
+        WHEN k BETWEEN 1 AND {{published_k}} THEN false
+        WHEN k >= 1 THEN error(format(
+            'k must be at most {{published_k}}, which this file holds, got {0}. '
+            'CALL recsql.publish(…, k := {0}) where the file is written.',
+            k
+        ))
+        ELSE error(format('k must be at least 1, got {}.', ifnull(k::VARCHAR, 'NULL')))
+    END
+) AS answer;
