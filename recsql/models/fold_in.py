@@ -49,12 +49,16 @@ class FoldInRecommender(ScoringRecommender):
 
     def _evidence(self, ptr: Array, item: Array) -> Array:
         """Score histories; a row of -inf where nothing in it was bought in training."""
-        known = np.flatnonzero(self.buyers_[item] > 0)
-        before = np.searchsorted(known, ptr)
-        scores = self._sums(before.astype(np.int64), item[known])
+        ptr, item = self._known(ptr, item)
+        scores = self._sums(ptr, item)
         scores[:, self.buyers_ == 0] = -np.inf
-        scores[np.diff(before) == 0] = -np.inf
+        scores[np.diff(ptr) == 0] = -np.inf
         return scores
+
+    def _known(self, ptr: Array, item: Array) -> tuple[Array, Array]:
+        """Give (ptr, item) of those that were bought in training."""
+        known = np.flatnonzero(self.buyers_[item] > 0)
+        return np.searchsorted(known, ptr).astype(np.int64), item[known]
 
 
 def newest_items_of_all(purchases: Purchases) -> Groups:

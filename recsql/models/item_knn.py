@@ -10,9 +10,10 @@ import numpy as np
 
 from recsql.errors import ParameterError, did_you_mean
 from recsql.kernels.groups import Groups
+from recsql.kernels.list_search import best_of_lists
 from recsql.kernels.neighbour_lists import NeighbourLists, neighbour_lists
 from recsql.kernels.table_sums import sum_lists
-from recsql.models.base import Array
+from recsql.models.base import Array, Recommended, Requests
 from recsql.models.fold_in import FoldInRecommender
 
 WEIGHTINGS = ("cosine", "jaccard")
@@ -60,6 +61,23 @@ class ItemKNN(FoldInRecommender):
             popularity_power=self.popularity_power,
             shrinkage=self.shrinkage,
         )
+
+    def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
+        """Look only at the items that the lists name; the others score nothing."""
+        assert requests.events is not None  # recommend() looked
+        bought = requests.events.distinct_items()
+        item, score, known = best_of_lists(
+            *self._known(*bought),
+            *self.lists_,
+            k,
+            eligible=candidates,
+            left_out=bought if requests.exclude_bought else None,
+        )
+        silent = np.flatnonzero(~known)
+        if len(silent):
+            found = super()._recommend(requests.chosen(silent), k, candidates)
+            item[silent], score[silent] = found.item, found.score
+        return Recommended(item, score, np.zeros_like(item))
 
     def _sums(self, ptr: Array, item: Array) -> Array:
         sums = sum_lists(ptr, item, *self.lists_)
