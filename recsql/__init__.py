@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         bind_items,
         bind_users,
     )
+    from recsql.statements.forget import forget_user
     from recsql.statements.materialize import materialize
     from recsql.statements.publish import publish
     from recsql.statements.ranking import learn_ranking, use_ranking
@@ -49,6 +50,7 @@ _HOMES = {
         "UnknownNameError",
     ),
     "recsql.statements.bind": ("bind_impressions", "bind_interactions", "bind_items", "bind_users"),
+    "recsql.statements.forget": ("forget_user",),
     "recsql.statements.materialize": ("materialize",),
     "recsql.statements.publish": ("publish",),
     "recsql.statements.ranking": ("learn_ranking", "use_ranking"),
@@ -74,6 +76,7 @@ __all__ = [
     "bind_items",
     "bind_users",
     "connect",
+    "forget_user",
     "learn_ranking",
     "materialize",
     "publish",

@@ -37,6 +37,12 @@ class Header:
     source: str = ""
 
     @property
+    def required(self) -> frozenset[str]:
+        """Name the arguments that have no default."""
+        parts = (part.strip() for part in self.signature.split(","))
+        return frozenset(part for part in parts if part and ":=" not in part)
+
+    @property
     def in_a_file(self) -> str:
         """Give how a published file answers: 'identical', 'materialized' or 'absent'."""
         return self.published.partition(":")[0]

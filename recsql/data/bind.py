@@ -116,7 +116,7 @@ def write_binding(session: Session, binding: Binding) -> None:
     BindError
         The view cannot be read: it would read itself.
     """
-    session.execute(f"CREATE OR REPLACE VIEW recsql.{binding.source} AS {binding.definition}")
+    create_view(session, binding.source, binding.definition)
     try:
         session.columns(f"SELECT * FROM recsql.{binding.source}")
     except duckdb.BinderException as error:
@@ -136,6 +136,19 @@ def write_binding(session: Session, binding: Binding) -> None:
             list(binding.private),
         ],
     )
+
+
+def create_view(session: Session, source: str, definition: str) -> None:
+    """Create the view of a source, without the customers who are forgotten."""
+    names_users = any(column.name == "user_id" for column in VIEWS[source])
+    forgotten = session.value("SELECT count(*) FROM recsql.forgotten_users AS f")
+    if names_users and forgotten:
+        definition = (
+            f"SELECT remembered.* FROM ({definition}) AS remembered ANTI JOIN "
+            "recsql.forgotten_users AS forgotten "
+            "ON forgotten.user_id = remembered.user_id::VARCHAR"
+        )
+    session.execute(f"CREATE OR REPLACE VIEW recsql.{source} AS {definition}")
 
 
 def describe_binding(session: Session, binding: Binding) -> list[tuple[Any, ...]]:

@@ -39,6 +39,7 @@ from recsql.selection.answers import (
 from recsql.selection.kept_pairs import are_kept, read_pairs, remember, write_change
 from recsql.selection.rebuild import rebuild
 from recsql.settings import setting_int
+from recsql.store.forgotten import finish_removal, is_removal_pending
 from recsql.store.models import StoredModel, incumbents, insert_run
 from recsql.store.stored import buyer_table, read_buyers, replace_table_by_query, write_top_items
 from recsql.tasks import LIVE_TASKS, NEIGHBOUR_TASKS
@@ -102,6 +103,9 @@ def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
             "A task must be trained before a refresh, got none. CALL recsql.train()."
         )
     reason = _why_incomparable(session)
+    if is_removal_pending(session):
+        rebuild(session, "customers were forgotten", _after_removal(finish))
+        return Refreshed("rebuilt", "customers were forgotten", 0, 0)
     if reason is not None:
         rebuild(session, reason, finish)
         return Refreshed("rebuilt", reason, 0, 0)
@@ -145,6 +149,14 @@ def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
     for one in kept_pairs:
         remember(one)
     return done
+
+
+def _after_removal(finish: Callable[..., None]) -> Callable[[Session], None]:
+    def finished(session: Session) -> None:
+        finish_removal(session)
+        finish(session)
+
+    return finished
 
 
 def _why_incomparable(session: Session) -> str | None:

@@ -98,7 +98,8 @@ def run_from_sql(name: str, key: str, text: str) -> list[dict[str, Any]]:
     """Run a statement that SQL called; ``text`` is the JSON of its arguments and its caller."""
     given = json.loads(text)
     caller = given.pop("caller")
-    arguments = {n: value for n, value in given.items() if value is not None or n == "relation"}
+    required = statement_header(name).required
+    arguments = {n: value for n, value in given.items() if value is not None or n in required}
     with session_of(key) as session:
         # Counted before the wait for other writers, in which rows may come and go.
         call = Call(

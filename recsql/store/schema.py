@@ -11,11 +11,11 @@ from recsql.store.weights import write_preset
 from recsql.tasks import TASKS
 from recsql.version import __version__
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 UNBOUND_TYPES = dict.fromkeys(("user_id_type", "item_id_type", "basket_id_type"), "VARCHAR")
 
-# One function a step: version n to n + 1, inside the transaction of ``prepare``.
-MIGRATIONS: dict[int, str] = {}
+# One SQL text a step: version n to n + 1, inside the transaction of ``prepare``.
+MIGRATIONS: dict[int, str] = {1: body(sql_text("tables", "forgotten_users"))}
 
 
 def schema_exists(session: Session) -> bool:
