@@ -22,6 +22,8 @@ _SHORT = {
     "train": "Train the models, promote the best, store its answers.",
     "refresh": "Bring stored answers up to date.",
     "watch": "Refresh again and again.",
+    "publish": "Write a file that any DuckDB answers by.",
+    "forget-user": "Take a customer out of everything that is stored.",
     "leaderboard": "Compare the models of the latest training.",
     "recommend": "Recommend items.",
     "sql": "Run SQL with every recsql function at hand.",
@@ -133,6 +135,12 @@ _add(
 )
 _add("refresh", statement_command("refresh"), "recsql refresh shop.duckdb")
 _add("watch", watch, "recsql watch shop.duckdb --every '10 minutes'")
+_add(
+    "publish",
+    statement_command("publish", read_only=True),
+    "recsql publish shop.duckdb shop_recs.duckdb --include country",
+)
+_add("forget-user", statement_command("forget_user"), "recsql forget-user shop.duckdb 12748")
 _add("leaderboard", leaderboard, "recsql leaderboard shop.duckdb --task related")
 _add(
     "recommend",

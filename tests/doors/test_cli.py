@@ -55,6 +55,8 @@ ON_A_DATABASE = {
     "train": [],
     "refresh": [],
     "watch": ["--times", "1"],
+    "publish": ["published.duckdb"],
+    "forget-user": ["12748"],
     "leaderboard": [],
     "recommend": ["popular"],
     "sql": ["SELECT 1"],
