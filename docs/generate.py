@@ -30,6 +30,11 @@ def page() -> str:
         "Macros in the main schema: use them in FROM, LATERAL, views and subqueries, with"
         " positional or named arguments.",
         *(_section("functions", name, "") for name in sql_names("functions")),
+        "## In a published file",
+        "What the file that `CALL recsql.publish(…)` writes answers, in any DuckDB, without recsql:"
+        " *identical* to what the database answered at that moment, *materialized* (stored for"
+        " what could be asked), or *absent*, with an error that says why.",
+        _published(),
         "## Statements",
         "Run them with `CALL`; each commits by itself. In Python the same names take a connection"
         " first: `recsql.train(con, task='bundle')`.",
@@ -39,6 +44,9 @@ def page() -> str:
         "## Tables of the state",
         "Ordinary tables in schema `recsql`.",
         *(_table(folder, name) for folder in ("tables", "stored") for name in sql_names(folder)),
+        "## Tables of a published file",
+        "Beside those of these names above.",
+        *(_table("published_tables", name) for name in sql_names("published_tables")),
         "## Settings",
         "`UPDATE recsql.settings SET value = '100' WHERE name = 'stored_depth'`; the next statement"
         " obeys.",
@@ -103,6 +111,12 @@ def _section(folder: str, name: str, schema: str) -> str:
     if header.source:
         parts.append(f"Source: {header.source}.")
     return "\n\n".join(parts)
+
+
+def _published() -> str:
+    headers = [read_header("functions", name) for name in sql_names("functions")]
+    rows = [[f"`{h.name}`", h.in_a_file, h.file_note] for h in headers]
+    return _rows(["function", "answers", "note"], rows)
 
 
 def _fields(what: str, fields: list[Field]) -> str:

@@ -20,6 +20,7 @@ import recsql
 from recsql import doctor
 from recsql.cli import app
 from recsql.headers import read_header
+from recsql.store.schema import SCHEMA_VERSION
 from recsql.tasks import TASKS
 
 # 60 customers with 5 orders each: two items of 12, an even one and the odd one that follows it.
@@ -43,6 +44,8 @@ COMMANDS = (
     "train",
     "refresh",
     "watch",
+    "publish",
+    "forget-user",
     "leaderboard",
     "recommend",
     "sql",
@@ -673,7 +676,7 @@ def test_doctor_warm_runs_the_kernels() -> None:
 
 def test_doctor_looks_into_a_database(trained: Path) -> None:
     found = {row["part"]: row for row in findings(trained)}
-    assert found["state"]["detail"].startswith("schema version 1, ")
+    assert found["state"]["detail"].startswith(f"schema version {SCHEMA_VERSION}, ")
     assert found["interactions"]["detail"] == "orders: 600 rows"
     assert found["task bundle"]["detail"].startswith("basket_copurchase, trained ")
     assert found["artifacts"]["detail"].endswith("with the SHA-256 they were stored with")

@@ -39,6 +39,12 @@ def shop(sample_shop: Any) -> duckdb.DuckDBPyConnection:
     return con
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that a block writes go nowhere else."""
+    monkeypatch.chdir(tmp_path)
+
+
 def statements(text: str) -> list[str]:
     return [part.query for part in duckdb.extract_statements(text)]
 
@@ -72,6 +78,7 @@ def test_what_the_readme_shows_is_what_comes_out(
 
 def test_every_documented_python_block_runs(shop: duckdb.DuckDBPyConnection) -> None:
     assert shop.execute("FROM recommend_bundle('85123A', k := 5)").fetchall()
+    recsql.publish(shop, "shop_recs.duckdb", include=["country"])
     for page, text in blocks("python")[1:]:
         exec(compile(text, page, "exec"), {"con": shop})
 
