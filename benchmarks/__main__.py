@@ -26,6 +26,7 @@ NAMES = (
     "everyone",
     "nearest_search",
     "small_customer",
+    "publish",
     "selection_regret",
 )
 
