@@ -27,6 +27,7 @@ NAMES = (
     "nearest_search",
     "small_customer",
     "selection_regret",
+    "dbt_build",
 )
 
 

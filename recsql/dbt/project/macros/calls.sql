@@ -1,6 +1,3 @@
-{#- A CALL of recsql, run at once on the connection of the node: from a hook or from
-    dbt run-operation. Each commits by itself. -#}
-
 {% macro literal(value) %}
     {%- if value is none -%} NULL
     {%- elif value is boolean -%} {{ value | lower }}

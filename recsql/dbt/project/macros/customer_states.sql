@@ -1,8 +1,3 @@
-{#- SELECT user_id, state: the same state means the same answer of recommend_next or another function
-    that depends on the customer. It changes with the customer's own purchases (as of the last
-    training or refresh; inserted, changed and deleted ones), with the model that answers, and when
-    that model learns again. Customers without purchases have no row: {{ recsql.model_state(task) }}
-    is their state. -#}
 {% macro customer_states(task) %}
     SELECT
         d.user_id,

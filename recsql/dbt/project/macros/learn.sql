@@ -1,5 +1,4 @@
 {% macro train(tasks=none, budget_s=none, seed=none, protocol=none) %}
-    {#- tasks: all where none is named; else one, a list, or a mapping of tasks to their models. -#}
     {%- if tasks is none -%}
         {%- do recsql.train_task(none, none, budget_s, seed, protocol) -%}
     {%- else -%}
@@ -38,8 +37,6 @@
 {% endmacro %}
 
 {% macro train_or_refresh(tasks=none, budget_s=none, seed=none, protocol=none) %}
-    {#- What a build needs: refresh what is trained, train what is not; --full-refresh trains all
-        anew. A refresh decides by itself whether models learn again. -#}
     {%- if execute -%}
         {%- set trained = run_query(
             "SELECT m.task FROM recsql.models AS m WHERE m.status = 'incumbent' ORDER BY m.task"

@@ -1,6 +1,3 @@
-{#- Times as numbers: microseconds since 1970, or the integers that only order. recsql.splits keeps a
-    cut as text. -#}
-
 {% macro time_is_integer() %}
     {%- if not execute -%} {{ return(false) }} {%- endif -%}
     {%- set kind = run_query(

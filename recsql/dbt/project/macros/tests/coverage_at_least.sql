@@ -1,9 +1,3 @@
-{#- Of the customers or of the catalogue, at least this share has at least k rows in the model.
-
-    column_name holds who or what is covered: a test of that column needs no more. `of` says whose
-    share it is: 'customers' (recsql.users, or who ever bought where no users are bound),
-    'buyers' (who ever bought) or 'catalogue' (what recsql.items offers, or what ever sold where no
-    items are bound); or a model, with its column in `field`. A row tells the share that was found. -#}
 {% test coverage_at_least(model, column_name, share, of, k=1, field=none) %}
     {%- if share is not number or share <= 0 or share > 1 -%}
         {{- exceptions.raise_compiler_error(

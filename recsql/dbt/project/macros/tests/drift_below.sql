@@ -1,12 +1,3 @@
-{#- At the latest refresh the data had moved less than this since models last competed.
-
-    new_rows_share: transactions that came or went, as a share of those of then; psi: population
-    stability index of items and of customers (below .1 is no change, above .25 a large one), which
-    counts as in a refresh: only where more rows are new than the setting drift_relearn_share, since
-    a few rows always stand out; hit_rate_drop: of the model that serves customers, as a share of
-    what it was. null leaves a number out. The defaults are those at which CALL recsql.refresh() lets all models compete again: then
-    the build has answered already, and the test tells that it had to. A row is a number that is too
-    high. Before the first refresh after a training there is nothing to compare. -#}
 {% test drift_below(model, new_rows_share=0.3, psi=0.25, hit_rate_drop=0.3) %}
     WITH latest AS (
         SELECT

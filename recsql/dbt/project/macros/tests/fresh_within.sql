@@ -1,9 +1,3 @@
-{#- The answers are not older than an interval ('1 day', as DuckDB writes it).
-
-    compared_to 'clock' (the default): the latest training or refresh ended at most that long ago.
-    compared_to 'data': what was learned or refreshed last reaches to at most that long before the
-    newest interaction. `task` asks for a training of that task instead: when its model was
-    trained, by the clock. A row tells what was found; it stands too where nothing was trained. -#}
 {% test fresh_within(model, interval, compared_to="clock", task=none) %}
     {%- if compared_to not in ("clock", "data") -%}
         {{- exceptions.raise_compiler_error(

@@ -1,12 +1,3 @@
-{#- Nothing was found that could not be missed, and nothing is recommended that the task leaves out.
-    A row is a violation, with its problem:
-
-    - 'asked before the cut': a test query of the latest training asks for an item that its customer
-      (for popular and trending: anybody) bought only before the cut, so that it was learned from;
-    - 'bought already': a row recommends what its customer bought before as_of, and exclude_bought
-      (by default true for the tasks first and for_you) says that this is left out;
-    - 'not available': a row recommends an item that recsql.items does not offer;
-    - 'recommends itself': a row recommends the item that it stands beside. -#}
 {% test no_leakage(
     model, task, item_id="item_id", user_id=none, asked_item_id=none, exclude_bought=none,
     as_of=none
