@@ -28,6 +28,7 @@ NAMES = (
     "small_customer",
     "publish",
     "selection_regret",
+    "dbt_build",
 )
 
 

@@ -47,7 +47,10 @@ def expected_names() -> set[str]:
 
 
 def wanted(path: Path) -> bool:
-    return path.suffix in (".py", ".sql", ".parquet", ".typed") and "__pycache__" not in path.parts
+    return (
+        path.suffix in (".py", ".sql", ".yml", ".parquet", ".typed")
+        and "__pycache__" not in path.parts
+    )
 
 
 def test_the_wheel_holds_every_module_and_sql_text(wheel_names: set[str]) -> None:
