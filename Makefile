@@ -14,12 +14,12 @@ CLIENTS = 1.5.5
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/python $(PIP_INSTALL) 'duckdb==2.0.*' -e '.[test,train,dbt]'
+	.venv/bin/python $(PIP_INSTALL) 'duckdb==2.0.*' -e '.[test,train,dbt,notebook]'
 	touch $@
 
 .venv-1.5/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-1.5
-	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.*' -e '.[test,train,dbt]'
+	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.*' -e '.[test,train,dbt,notebook]'
 	touch $@
 
 .venv/bench: .venv/ready

@@ -72,10 +72,18 @@ def open_plain(path: str | os.PathLike[str], **duckdb_options: Any) -> duckdb.Du
     Raises
     ------
     StateError
-        The file is locked by another process.
+        The file is locked by another process, or open in this one with other options.
     """
     try:
         return duckdb.connect(str(path), **duckdb_options)
+    except duckdb.ConnectionException as error:
+        if "different configuration" not in str(error):
+            raise
+        raise StateError(
+            f"The database {path} must be opened with one set of options in a process, got others "
+            "than those of a connection that is open. Use a cursor of that one, for an SQLAlchemy "
+            "engine recsql.sqlalchemy.duckdb_connection(engine.connect()), or close it first."
+        ) from error
     except duckdb.IOException as error:
         if "Could not set lock" not in str(error):
             raise

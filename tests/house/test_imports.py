@@ -24,10 +24,10 @@ LEVELS = [
     {"publishing"},
     {"statements"},
     {"watching"},
-    {"cli", "demo", "doctor", "dbt", "udfs"},
+    {"cli", "demo", "doctor", "dbt", "sqlalchemy", "udfs"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
-HEAVY = ("numba", "torch", "onnxruntime", "lightfm", "pyarrow", "scipy", "pandas")
+HEAVY = ("numba", "torch", "sqlalchemy", "onnxruntime", "lightfm", "pyarrow", "scipy", "pandas")
 
 
 def modules() -> list[Path]:
