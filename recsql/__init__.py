@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         StateError,
         UnknownNameError,
     )
+    from recsql.server.running import Server, serve
     from recsql.statements.bind import (
         bind_impressions,
         bind_interactions,
@@ -49,6 +50,7 @@ _HOMES = {
         "StateError",
         "UnknownNameError",
     ),
+    "recsql.server.running": ("Server", "serve"),
     "recsql.statements.bind": ("bind_impressions", "bind_interactions", "bind_items", "bind_users"),
     "recsql.statements.forget": ("forget_user",),
     "recsql.statements.materialize": ("materialize",),
@@ -68,6 +70,7 @@ __all__ = [
     "NotTrainedError",
     "ParameterError",
     "RecsqlError",
+    "Server",
     "StateError",
     "UnknownNameError",
     "__version__",
@@ -82,6 +85,7 @@ __all__ = [
     "publish",
     "refresh",
     "register",
+    "serve",
     "train",
     "uninstall",
     "use_ranking",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from recsql.cli.answers import leaderboard, recommend, sql
+from recsql.cli.server import serve
 from recsql.cli.shared import DatabaseArgument, SentenceGroup, example
 from recsql.cli.statements import Command, bind_command, statement_command
 from recsql.cli.upkeep import demo, doctor, uninstall, watch
@@ -24,6 +25,7 @@ _SHORT = {
     "watch": "Refresh again and again.",
     "publish": "Write a file that any DuckDB answers by.",
     "forget-user": "Take a customer out of everything that is stored.",
+    "serve": "Serve the database to DuckDB clients of any language.",
     "leaderboard": "Compare the models of the latest training.",
     "recommend": "Recommend items.",
     "sql": "Run SQL with every recsql function at hand.",
@@ -141,6 +143,12 @@ _add(
     "recsql publish shop.duckdb shop_recs.duckdb --include country",
 )
 _add("forget-user", statement_command("forget_user"), "recsql forget-user shop.duckdb 12748")
+_add(
+    "serve",
+    serve,
+    "recsql serve shop.duckdb",
+    "recsql serve shop.duckdb --read-only --token-file token.txt --log queries.log",
+)
 _add("leaderboard", leaderboard, "recsql leaderboard shop.duckdb --task related")
 _add(
     "recommend",

@@ -122,10 +122,19 @@ def session_of(key: str) -> Iterator[Session]:
     """Give a session of its own in the instance, closed at the end of the block."""
     con = cursor_for(key)
     try:
-        con.execute("SET enable_progress_bar = false")  # the caller's own shows how far it is
+        _show_no_progress(con)
         yield Session(con)
     finally:
         con.close()
+
+
+def _show_no_progress(con: duckdb.DuckDBPyConnection) -> None:
+    """Turn DuckDB's progress bar off: the caller's own shows how far it is."""
+    try:
+        con.execute("SET enable_progress_bar = false")
+    except duckdb.InvalidInputException as error:
+        if "has been locked" not in str(error):  # lock_configuration: the bar stays as it was
+            raise
 
 
 def writer_lock(key: str) -> threading.RLock:

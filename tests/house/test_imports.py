@@ -23,7 +23,7 @@ LEVELS = [
     {"connection"},
     {"publishing"},
     {"statements"},
-    {"watching"},
+    {"watching", "server"},
     {"cli", "demo", "doctor", "dbt", "sqlalchemy", "udfs"},
 ]
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
