@@ -1,5 +1,5 @@
 # make demo    recommendations from a real retailer's orders, in a fresh environment
-# make test    all tests, on DuckDB 2.0 and the SQL surface on 1.5 too
+# make test    all tests, on DuckDB 2.0; the SQL surface and the server on 1.5.5 too
 # make lint    ruff and mypy
 # make bench   benchmarks with their peers (minutes)
 
@@ -19,7 +19,8 @@ CLIENTS = 1.5.5
 
 .venv-1.5/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-1.5
-	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.*' -e '.[test,train,dbt,notebook]'
+	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.5' duckdb-cli==1.5.5 \
+		-e '.[test,train,dbt,notebook,serve]'
 	touch $@
 
 .venv/bench: .venv/ready

@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,30 +66,41 @@ def serve(
         given: str | None = read_token_file(token_file)
     else:
         given = os.environ.get(TOKEN_VARIABLE)
-    stop = threading.Event()
-    urgent = threading.Event()
-
-    def ask_to_stop(number: int, frame: object) -> None:
-        del number, frame
-        if stop.is_set():
-            urgent.set()
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask_to_stop)
-    server = start(
-        str(database), address, token=given, read_only=read_only, allow=allow or (),
-        log=log or sys.stderr,
-    )  # fmt: skip
-    _tell(server, database, as_json=as_json, random=given is None, read_only=read_only)
-    server.wait(stop)
-    left = server.stop(grace, urgent)
+    stop, urgent = threading.Event(), threading.Event()
+    with _signals(stop, urgent):
+        server = start(
+            str(database),
+            address,
+            token=given,
+            read_only=read_only,
+            allow=allow or (),
+            log=log or sys.stderr,
+        )
+        _tell(server, database, as_json=as_json, random=given is None, read_only=read_only)
+        server.wait(stop)
+        left = server.stop(grace, urgent)
     if left:
         noun = "query that was" if left == 1 else "queries that were"
         typer.echo(f"Stopped; {left} {noun} still running cut off.", err=True)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)  # the thread of such a query may be inside Python: nothing waits for it
+
+
+@contextmanager
+def _signals(stop: threading.Event, urgent: threading.Event) -> Iterator[None]:
+    """Set ``stop`` at the first signal to end and ``urgent`` at the next one, within the block."""
+
+    def asked(number: int, frame: object) -> None:
+        del number, frame
+        (urgent if stop.is_set() else stop).set()
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _tell(server: Server, database: Path, *, as_json: bool, random: bool, read_only: bool) -> None:
