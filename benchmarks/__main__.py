@@ -29,6 +29,7 @@ NAMES = (
     "publish",
     "selection_regret",
     "dbt_build",
+    "server",
 )
 
 

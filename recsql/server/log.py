@@ -59,6 +59,7 @@ class QueryLog:
         """Write what is left, and end."""
         self._stop.set()
         self._thread.join()
+        self._con.close()
 
     def _run(self) -> None:
         stopping = False

@@ -148,6 +148,7 @@ class Server:
             if urgent.wait(_POLL_SECONDS):
                 break
         self._cursor.execute("CALL quack_stop(?)", [self.uri]).fetchall()
+        self._cursor.close()
         self._close_log()
         if self._owns:
             if not left:

@@ -790,3 +790,10 @@ def test_everything_works_without_external_access(tmp_path: Path) -> None:
     con.execute("INSERT INTO orders SELECT * FROM orders LIMIT 5")
     assert con.execute("CALL recsql.refresh()").fetchall()[0][0] != "nothing changed"
     con.close()
+
+
+def test_everything_works_on_a_locked_configuration(trained: Con) -> None:
+    trained.execute("SET lock_configuration = true")
+    assert trained.execute("FROM recommend_next(1)").fetchall() != []
+    assert trained.execute("CALL recsql.train(task := 'popular')").fetchall() != []
+    assert trained.execute("CALL recsql.refresh()").fetchall()[0][0] == "nothing changed"

@@ -109,8 +109,10 @@ def test_a_purchase_that_a_client_inserts_is_counted_after_a_refresh(trained_fil
 
 def test_statements_train_over_the_wire(trained_file: Path) -> None:
     with served(trained_file) as running:
-        (board,) = running.ask("CALL recsql.train(task := 'popular')")
+        runs = "SELECT count(*) AS n FROM recsql.runs"
+        before, board, after = running.ask(runs, "CALL recsql.train(task := 'popular')", runs)
         assert {row["task"] for row in board} == {"popular"}
+        assert after[0]["n"] == before[0]["n"] + 1
 
 
 def test_a_read_only_server_answers_and_changes_nothing(trained_file: Path) -> None:

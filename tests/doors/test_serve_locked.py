@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 from collections.abc import Iterator
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from processes import in_threads
 from served import BIN, CAN_SERVE, WHY_NOT, RefusedError, Served, served
 
 import recsql
 from recsql.database import Session
 from recsql.server import extension
+from recsql.server import log as query_log
 from recsql.server.address import check_token, read_address
 from recsql.server.files import allowed_files
 from recsql.server.policy import refusal
@@ -198,6 +201,32 @@ def test_a_server_in_python_ends_with_its_block(trained_file: Path) -> None:
     assert running.stop() == 0  # once more: nothing is left to stop
     with recsql.connect(str(trained_file)) as con:
         assert con.execute("FROM recommend_bundle('i01')").fetchall()
+
+
+@needs_extension
+def test_a_log_that_is_emptied_while_clients_ask_has_each_query_once(
+    trained_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_log, "_KEPT_ROWS", 40)
+    written = io.StringIO()
+    with recsql.serve(trained_file, "127.0.0.1:0", log=written) as running:
+        client = duckdb.connect()
+        for load in running.loads:
+            client.execute(load)
+        client.execute(f"ATTACH '{running.uri}' AS shop (TOKEN '{running.token}')")
+
+        def ask(number: int) -> None:
+            own = client.cursor()
+            for turn in range(150):
+                own.execute(f"FROM shop.query('SELECT {number * 1000 + turn}')").fetchall()
+
+        assert in_threads(ask, 4) == [None] * 4
+        client.close()
+    told = [line.split("  ")[3] for line in written.getvalue().splitlines()]
+    asked = [f"SELECT {number * 1000 + turn}" for number in range(4) for turn in range(150)]
+    assert sorted(text for text in told if text.startswith("SELECT ")) == sorted(
+        [*asked, *(text for text in told if text.startswith("SELECT c"))]
+    )
 
 
 @needs_extension
