@@ -33,22 +33,39 @@ class Refused:
 
 
 class Gate:
-    """Decides on each text that a client sends; can be closed for good, or held for a moment."""
+    """Decides on each text that a client sends; can be closed for good, or held for a moment.
+
+    Attributes
+    ----------
+    asked : how many texts were decided on
+    refused : the newest that were not admitted
+    """
 
     def __init__(self) -> None:
+        self.asked = 0
         self.refused: deque[Refused] = deque(maxlen=_KEPT_REFUSALS)
         self._closed = False
+        self._counting = threading.Lock()
         self._going = threading.Event()
         self._going.set()
 
     def admits(self, connection: str, text: str) -> bool:
         """Tell whether the text may run; waits while the gate is held."""
-        self._going.wait(_LONGEST_PAUSE_SECONDS)
+        self._enter()
         reason = "the server is stopping" if self._closed else _refusal(text)
         if reason is None:
             return True
         self.refused.append(Refused(time.time(), connection, text, reason))
         return False
+
+    def _enter(self) -> None:
+        end = time.monotonic() + _LONGEST_PAUSE_SECONDS
+        while True:
+            self._going.wait(_LONGEST_PAUSE_SECONDS)
+            with self._counting:  # so that nothing is counted once the gate is held
+                if self._going.is_set() or time.monotonic() > end:
+                    self.asked += 1
+                    return
 
     def close(self) -> None:
         """Admit nothing any more."""
@@ -57,7 +74,8 @@ class Gate:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Let what arrives wait within the block."""
-        self._going.clear()
+        with self._counting:
+            self._going.clear()
         try:
             yield
         finally:

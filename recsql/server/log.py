@@ -15,25 +15,27 @@ from recsql.server.gate import Gate
 
 _EVERY_SECONDS = 0.25
 _KEPT_ROWS = 20_000  # in DuckDB's memory, before it is emptied
-_DRAIN_SECONDS = 1.0
+_DRAIN_SECONDS = 0.1
 _TEXT_CHARACTERS = 200
 _CLIENT_CHARACTERS = 8  # of 32; the whole of it would let a reader of the log act as that client
 _SPACE = re.compile(r"\s+")
-_READ = """
-SELECT epoch_us(l.timestamp) / 1e6, m.duration_ms, m.quack_connection_id, m.message_type, m.query,
-    m.error
+# Without their contexts, which are gone for good once the log was emptied.
+_ENTRIES = "duckdb_logs(denormalized_table := false) AS e WHERE e.type = 'Quack'"
+_COUNT = f"SELECT count(*) FROM {_ENTRIES}"
+_READ = f"""
+SELECT epoch_us(l.timestamp) / 1e6, l.m.duration_ms, l.m.quack_connection_id, l.m.message_type,
+    l.m.query, l.m.error, l.m.server IS NULL
 FROM (SELECT e.timestamp, parse_duckdb_log_message('Quack', e.message) AS m
-      FROM duckdb_logs AS e WHERE e.type = 'Quack' OFFSET {seen}) AS l
-WHERE m.server IS NULL AND (m.error IS NOT NULL
-    OR m.message_type NOT IN ('CONNECTION_REQUEST', 'DISCONNECT_MESSAGE', 'FETCH_REQUEST'))
+      FROM {_ENTRIES} OFFSET ?) AS l
 """
+_SILENT = frozenset({"CONNECTION_REQUEST", "DISCONNECT_MESSAGE", "FETCH_REQUEST"})
 
 
 class QueryLog:
     """Writes what DuckDB's log of the protocol says, in a thread of its own.
 
     DuckDB keeps its log in memory. It is emptied from time to time, while the gate holds new
-    queries back and none runs, or after a second in which one runs on.
+    queries back for a moment and all that were admitted are written, but those that run on.
 
     Parameters
     ----------
@@ -46,13 +48,14 @@ class QueryLog:
         self, con: duckdb.DuckDBPyConnection, gate: Gate, write: Callable[[str], None], token: str
     ) -> None:
         self._con, self._gate, self._write, self._token = con, gate, write, token
-        self._seen = 0
+        self._seen, self._told = 0, 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recsql-query-log", daemon=True)
 
     def start(self) -> None:
         """Begin to log."""
         self._con.execute("CALL enable_logging('Quack', storage := 'memory')")
+        (self._seen,) = self._con.execute(_COUNT).fetchall()[0]
         self._thread.start()
 
     def stop(self) -> None:
@@ -77,14 +80,16 @@ class QueryLog:
             (refused.at, 0, refused.connection, refused.text, f"refused: {refused.reason}")
             for refused in self._refused()
         ]
-        (total,) = self._rows("SELECT count(*) FROM duckdb_logs AS l WHERE l.type = 'Quack'")[0]
-        if total > self._seen:
-            for at, ms, client, message, query, error in self._rows(_READ.format(seen=self._seen)):
-                if error and error.endswith("Authorization failed"):
-                    continue  # told above, with the reason
-                text = query if message == "PREPARE_REQUEST" else message
-                lines.append((at, ms, client, text, f"failed: {error}" if error else ""))
-            self._seen = total
+        rows = self._con.execute(_READ, [self._seen]).fetchall()
+        self._seen += len(rows)
+        self._told += sum(row[3] == "PREPARE_REQUEST" and row[-1] for row in rows)
+        for at, ms, client, message, query, error, is_server in rows:
+            if not is_server or (error is None and message in _SILENT):
+                continue
+            if error and error.endswith("Authorization failed"):
+                continue  # told above, with the reason
+            text = query if message == "PREPARE_REQUEST" else message
+            lines.append((at, ms, client, text, f"failed: {error}" if error else ""))
         for line in sorted(lines):
             self._write(self._line(*line))
 
@@ -95,14 +100,12 @@ class QueryLog:
     def _empty(self) -> None:
         with self._gate.held():
             end = time.monotonic() + _DRAIN_SECONDS
-            while running(self._con) and time.monotonic() < end:
-                time.sleep(0.005)
             self._write_new()
+            while self._told < self._gate.asked and time.monotonic() < end:
+                time.sleep(0.002)
+                self._write_new()
             self._con.execute("CALL truncate_duckdb_logs()")
             self._seen = 0
-
-    def _rows(self, sql: str) -> list[tuple]:  # type: ignore[type-arg]
-        return self._con.execute(sql).fetchall()
 
     def _line(self, at: float, ms: int, client: str, text: str, outcome: str) -> str:
         moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
