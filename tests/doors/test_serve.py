@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,18 @@ CALLS = (
 )
 
 
-def eventually(told: Callable[[], bool], what: str) -> None:
+MARK = "INSERT INTO orders VALUES (-1, 'i01', '2024-06-01', 'mark', 1, 1)"
+
+
+def busy(running: Served, *queries: str) -> subprocess.Popen[str]:
+    """Start a client and wait until it comes to its queries, of which the first takes long."""
+    client = running.client(MARK, *queries)
     end = time.monotonic() + ANSWER_SECONDS
-    while not told():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
+    marked = "SELECT count(*) AS n FROM orders WHERE invoice = 'mark'"
+    while running.ask(marked) == [[{"n": 0}]]:
+        assert time.monotonic() < end, "the client did not begin"
+    time.sleep(0.5)
+    return client
 
 
 @pytest.fixture(scope="module")
@@ -175,35 +183,16 @@ def test_the_log_has_a_line_for_each_query_and_never_the_token(trained_file: Pat
 
 
 def test_a_stop_lets_a_query_end_and_leaves_a_file_without_a_log(trained_file: Path) -> None:
-    with served(trained_file) as running:
-        running.ask("INSERT INTO orders VALUES (778, 'i01', '2024-06-01', 'new', 1, 1)")
-        client = running.client(SLOW.format(n=200_000))
-        eventually(lambda: running_queries(running) >= 1, "the query did not start")
+    with served(trained_file, "--grace", "110") as running:
+        client = busy(running, SLOW.format(n=1_000_000))
         assert running.stop(signal.SIGINT) == 0
-        assert answers(client)[0][0]["n"] > 0
+        assert answers(client)[1][0]["n"] > 0
     assert not trained_file.with_name("shop.duckdb.wal").exists()
-
-
-def running_queries(running: Served) -> int:
-    """Give the seconds of processor time, above those of a server that does nothing."""
-    stat = Path(f"/proc/{running.process.pid}/stat")
-    if not stat.exists():
-        time.sleep(1)
-        return 1
-    before = ticks(stat)
-    time.sleep(0.3)
-    return int(ticks(stat) - before >= 15)
-
-
-def ticks(stat: Path) -> int:
-    fields = stat.read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def test_a_query_beyond_the_grace_is_cut_off(trained_file: Path) -> None:
     with served(trained_file, "--grace", "0.5") as running:
-        client = running.client(SLOW.format(n=500_000_000))
-        eventually(lambda: running_queries(running) >= 1, "the query did not start")
+        client = busy(running, SLOW.format(n=500_000_000))
         assert running.stop() == 0
         with pytest.raises(RefusedError):
             answers(client)
@@ -213,9 +202,8 @@ def test_a_query_beyond_the_grace_is_cut_off(trained_file: Path) -> None:
 
 
 def test_a_server_goes_on_when_a_client_is_killed_in_its_query(trained_file: Path) -> None:
-    with served(trained_file) as running:
-        client = running.client(SLOW.format(n=300_000))
-        eventually(lambda: running_queries(running) >= 1, "the query did not start")
+    with served(trained_file, "--grace", "110") as running:
+        client = busy(running, SLOW.format(n=1_000_000))
         client.kill()
         client.communicate()
         assert running.ask("FROM recommend_next(1, k := 2)")[0]
