@@ -72,6 +72,8 @@ REFUSED_BY_POLICY = (
     "CALL enable_logging(storage := 'file', storage_config := {{'path': '{folder}/logs'}})",
     "CALL disable_logging()",
     "FROM duckdb_logs",
+    "CALL recsql.publish('{folder}/out.duckdb')",
+    "SELECT _recsql_call_publish('{folder}/out.duckdb')",
     'SELECT U&"\\0061" FROM orders',
 )
 ADMITTED = (
