@@ -20,7 +20,6 @@ CLIENTS = 1.5.5
 .venv-1.5/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-1.5
 	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.5' duckdb-cli==1.5.5 \
-	.venv-1.5/bin/python $(PIP_INSTALL) 'duckdb==1.5.5' duckdb-cli==1.5.5 \
 		-e '.[test,train,dbt,notebook,serve]'
 	touch $@
 

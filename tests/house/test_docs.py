@@ -20,14 +20,12 @@ from recsql.statements.core import STATEMENTS
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(sql|python)\n(.*?)```", re.DOTALL)
 pytestmark = pytest.mark.xdist_group("sample")
-# The blocks of notebooks.md follow each other: tests/doors/test_notebooks.py runs them.
+# The blocks of these pages follow each other or need a server: tests/doors/test_notebooks.py and
+# tests/doors/test_server_page.py run them.
+ELSEWHERE = ("notebooks.md", "server.md")
 PAGES = [
     ROOT / "README.md",
-    *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "notebooks.md"),
-# The blocks of the server's page run in tests/doors/test_server_page.py, where a server runs.
-PAGES = [
-    ROOT / "README.md",
-    *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "server.md"),
+    *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in ELSEWHERE),
 ]
 
 
