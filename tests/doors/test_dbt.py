@@ -347,6 +347,11 @@ def test_statements_run_as_operations_and_a_full_refresh_trains_anew(
     said = project.succeed("run-operation", "recsql.refresh")
     assert "recsql: refresh: nothing changed" in said
     project.succeed("run-operation", "recsql.materialize", "--args", "{task: next, k: 2}")
+    only_popular = "{path: offers.duckdb, functions: [popular]}"
+    said = project.succeed("run-operation", "recsql.publish", "--args", only_popular)
+    assert "recsql: published offers.duckdb" in said
+    with duckdb.connect(project.folder / "offers.duckdb", read_only=True) as file:
+        assert len(file.execute("FROM popular(k := 3)").fetchall()) == 3
     only = "{recsql_tasks: {popular: [popularity]}}"
     said = project.succeed("run", "--full-refresh", "--select", "leaderboard", "--vars", only)
     assert "recsql: popular is answered by popularity" in said

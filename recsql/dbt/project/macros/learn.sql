@@ -59,6 +59,20 @@
     }) -%}
 {% endmacro %}
 
+{% macro publish(path, k=none, include=none, functions=none, storage_version=none) %}
+    {%- set done = recsql.call_statement("publish", arguments={
+        "path": path, "k": k, "include": include, "functions": functions,
+        "storage_version": storage_version,
+    }) -%}
+    {%- if done is not none -%}
+        {%- do recsql.tell("published " ~ path) -%}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro forget_user(user_id) %}
+    {%- do recsql.call_statement("forget_user", arguments={"user_id": user_id}) -%}
+{% endmacro %}
+
 {% macro task_names(tasks) %}
     {%- if tasks is string -%} {{ return([tasks]) }} {%- endif -%}
     {{ return(tasks | list) }}
