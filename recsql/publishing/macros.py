@@ -9,6 +9,7 @@ from recsql.database import Session, body, fill, literal, sql_names, sql_text
 from recsql.errors import UnknownNameError, did_you_mean
 from recsql.functions import macro_text, missing_calls, refusing_macro, template_values
 from recsql.headers import Header, read_header
+from recsql.store.forgotten import is_removal_pending
 
 IDENTICAL, MATERIALIZED, ABSENT, LEFT_OUT = "identical", "materialized", "absent", "left out"
 LIST_TASKS = {
@@ -16,6 +17,7 @@ LIST_TASKS = {
     "recommend_for_you": "for_you",
     "recommend_next": "next",
 }
+NAMES_CUSTOMERS = "similar_users"  # out of what a model learned
 _CHOSEN_BY_CALLER = ("user_id", "item_id", "k", "from_date", "to_date", "min_probability")
 
 
@@ -45,6 +47,10 @@ def macros_of_file(session: Session, k: int, functions: Sequence[str] | None) ->
     _check_functions(headers, functions)
     values = template_values(session) | {"published_k": str(k)}
     missing = missing_calls(session)
+    if is_removal_pending(session):
+        missing[NAMES_CUSTOMERS] = (
+            "Models must learn without the customers who were forgotten. CALL recsql.refresh()."
+        )
     return [_macro(header, values, missing, functions) for header in headers]
 
 
@@ -83,7 +89,7 @@ def _macro(
             "CALL recsql.publish(…) with it among functions, where the file is written."
         )
         return Macro(name, LEFT_OUT, None, refusing_macro(header, sentence, values))
-    reasons = [missing[need] for need in header.needs if need in missing]
+    reasons = [missing[need] for need in (*header.needs, name) if need in missing]
     if reasons:
         text = refusing_macro(header, f"{name}: {reasons[0]}", values)
         return Macro(name, LEFT_OUT, reasons[0], text)

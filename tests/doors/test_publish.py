@@ -245,6 +245,28 @@ def test_private_attributes_and_forgotten_customers_are_not_in_the_file(
         assert shown in everything  # the scan finds what is there
 
 
+def test_before_models_learned_again_nobody_forgotten_is_named(tmp_path: Path) -> None:
+    con = recsql.connect()
+    shop.fill(con)
+    con.execute(
+        "CREATE TABLE lines AS SELECT o.*, 'person-' || o.customer AS person FROM orders AS o"
+    )
+    recsql.bind_interactions(con, "lines", user_id="person", item_id="sku", ts="ordered_at")
+    recsql.train(con, task="for_you", models=["item_knn"])
+    recsql.forget_user(con, "person-17")
+    done = recsql.publish(con, tmp_path / "x.duckdb").dicts()
+    (said,) = (row for row in done if row["function"] == "similar_users")
+    assert (said["answers"], "CALL recsql.refresh()" in said["note"]) == ("left out", True)
+    assert "person-17" not in _all_values(tmp_path / "x.duckdb")
+    recsql.refresh(con, retrain=False)
+    recsql.publish(con, tmp_path / "x.duckdb")
+    everything = _all_values(tmp_path / "x.duckdb")
+    assert "person-17" not in everything
+    assert "person-16" in everything
+    with duckdb.connect(tmp_path / "x.duckdb", read_only=True) as file:
+        assert file.execute("SELECT count(*) FROM similar_users('person-16')").fetchall() > [(0,)]
+
+
 def _all_values(path: Path) -> str:
     with duckdb.connect(path, read_only=True) as con:
         tables = con.execute(
