@@ -54,12 +54,12 @@ DATASETS = (
 )
 
 
-def open_shop() -> Any:
-    """Open a database in memory with the bundled sample bound, two threads."""
+def open_shop(path: str | Path = ":memory:") -> Any:
+    """Open a new database with the bundled sample bound, two threads."""
     import recsql
     from recsql.data.sample import sample_path
 
-    con = recsql.connect(config={"threads": 2})
+    con = recsql.connect(path, config={"threads": 2})
     con.execute(f"CREATE TABLE orders AS FROM '{sample_path('interactions')}'")
     con.execute(f"CREATE TABLE customers AS FROM '{sample_path('users')}'")
     recsql.bind_interactions(

@@ -41,22 +41,9 @@ BULK = (
 
 def make_shop(file: Path) -> None:
     """Write the sample with the tasks that are asked, trained."""
-    source = open_shop()
-    with recsql.connect(str(file)) as con:
-        con.register("given", source.execute("FROM orders").to_arrow_table())
-        con.execute("CREATE TABLE orders AS FROM given")
-        recsql.bind_interactions(
-            con,
-            "orders",
-            user_id="user_id",
-            item_id="item_id",
-            ts="ts",
-            basket_id="basket_id",
-            quantity="quantity",
-        )
+    with open_shop(file) as con:
         recsql.train(con, task="bundle")
         recsql.train(con, task="next")
-    source.close()
 
 
 @contextmanager

@@ -17,6 +17,10 @@ LIST_TASKS = {
     "recommend_for_you": "for_you",
     "recommend_next": "next",
 }
+_TEMPLATES = {
+    **dict.fromkeys(LIST_TASKS, "user_lists"),
+    **dict.fromkeys(("similar_items", "similar_users"), "similar"),
+}
 NAMES_CUSTOMERS = "similar_users"  # out of what a model learned
 _CHOSEN_BY_CALLER = ("user_id", "item_id", "k", "from_date", "to_date", "min_probability")
 
@@ -95,7 +99,8 @@ def _macro(
         return Macro(name, LEFT_OUT, reasons[0], text)
     if header.in_a_file == IDENTICAL:
         return Macro(name, IDENTICAL, note, macro_text("functions", header, values, missing))
-    template = "user_lists" if name in LIST_TASKS else name
+    template = _TEMPLATES.get(name, name)
+    what = name.removeprefix("similar_").removesuffix("s")
     text = fill(
         body(sql_text("published", template)),
         values
@@ -103,6 +108,8 @@ def _macro(
             "name": name,
             "signature": header.signature,
             "task": LIST_TASKS.get(name, ""),
+            "what": what,
+            "what_type": values.get(f"{what}_id_type", ""),
             "refused": "\n        ".join(_refused(header)),
         },
     )

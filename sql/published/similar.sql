@@ -1,13 +1,13 @@
--- similar_items over what was stored when the file was written.
-CREATE OR REPLACE MACRO {{prefix}}similar_items({{signature}}) AS TABLE
+-- similar_items and similar_users over what was stored when the file was written.
+CREATE OR REPLACE MACRO {{prefix}}{{name}}({{signature}}) AS TABLE
 SELECT
     answer._our_rank::BIGINT AS rank,
-    answer._our_other AS item_id,
+    answer._our_other AS {{what}}_id,
     answer._our_similarity AS similarity
 FROM (
     SELECT _our_stored._our_rank, _our_stored._our_other, _our_stored._our_similarity
-    FROM recsql.similar_items AS _our_stored(_our_key, _our_rank, _our_other, _our_similarity)
-    WHERE _our_stored._our_key = TRY_CAST(item_id::VARCHAR AS {{item_id_type}})
+    FROM recsql.{{name}} AS _our_stored(_our_key, _our_rank, _our_other, _our_similarity)
+    WHERE _our_stored._our_key = TRY_CAST({{what}}_id::VARCHAR AS {{what_type}})
         AND _our_stored._our_rank <= k
     UNION ALL
     SELECT NULL, NULL, NULL
