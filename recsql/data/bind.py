@@ -143,12 +143,22 @@ def create_view(session: Session, source: str, definition: str) -> None:
     names_users = any(column.name == "user_id" for column in VIEWS[source])
     forgotten = session.value("SELECT count(*) FROM recsql.forgotten_users AS f")
     if names_users and forgotten:
+        user = "remembered.user_id::VARCHAR"
+        if source != "interactions":  # ids are compared as those of the interactions
+            user = f"TRY_CAST({user} AS {id_types(session)['user_id_type']})::VARCHAR"
         definition = (
             f"SELECT remembered.* FROM ({definition}) AS remembered ANTI JOIN "
-            "recsql.forgotten_users AS forgotten "
-            "ON forgotten.user_id = remembered.user_id::VARCHAR"
+            f"recsql.forgotten_users AS forgotten ON forgotten.user_id = {user}"
         )
     session.execute(f"CREATE OR REPLACE VIEW recsql.{source} AS {definition}")
+
+
+def create_views(session: Session) -> None:
+    """Create the views of all sources again: who is forgotten has changed, or the ids have."""
+    for source, definition in session.rows(
+        "SELECT s.source, s.definition FROM recsql.sources AS s"
+    ):
+        create_view(session, source, definition)
 
 
 def describe_binding(session: Session, binding: Binding) -> list[tuple[Any, ...]]:

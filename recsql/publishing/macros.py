@@ -55,7 +55,7 @@ def macros_of_file(session: Session, k: int, functions: Sequence[str] | None) ->
         missing[NAMES_CUSTOMERS] = (
             "Models must learn without the customers who were forgotten. CALL recsql.refresh()."
         )
-    return [_macro(header, values, missing, functions) for header in headers]
+    return [_macro(header, values, missing, functions, k) for header in headers]
 
 
 def _check_functions(headers: Sequence[Header], functions: Sequence[str] | None) -> None:
@@ -79,6 +79,7 @@ def _macro(
     values: dict[str, str],
     missing: Mapping[str, str],
     functions: Sequence[str] | None,
+    k: int,
 ) -> Macro:
     name, note = header.name, header.file_note or None
     if header.in_a_file == ABSENT:
@@ -106,7 +107,7 @@ def _macro(
         values
         | {
             "name": name,
-            "signature": header.signature,
+            "signature": _signature(header, k) if name in _TEMPLATES else header.signature,
             "task": LIST_TASKS.get(name, ""),
             "what": what,
             "what_type": values.get(f"{what}_id_type", ""),
@@ -114,6 +115,11 @@ def _macro(
         },
     )
     return Macro(name, MATERIALIZED, note, text)
+
+
+def _signature(header: Header, k: int) -> str:
+    """Give the arguments of a function over lists of ``k``: a call without k asks for no more."""
+    return header.signature.replace("k := 10", f"k := {min(10, k)}")
 
 
 def _refused(header: Header) -> list[str]:

@@ -13,11 +13,13 @@ from recsql.publishing.macros import IDENTICAL, MATERIALIZED, Macro, macros_of_f
 from recsql.publishing.tables import (
     Publication,
     check_include,
+    check_readable,
     known_tables,
     publication_of,
     write_tables,
 )
 from recsql.serving.everyone import Each
+from recsql.store.schema import stored_prefix
 from recsql.version import __version__
 
 OLDEST_STORAGE = "v1.5.0"
@@ -52,11 +54,13 @@ def publish(
     ParameterError, StateError
         The file must not be written.
     """
-    target = Path(path)
+    target = Path(path).resolve()
     check_target(session, target)
+    check_readable(session)
     with new_file(target, storage_version) as file, session.transaction():
         check_include(session, include)
         macros = macros_of_file(session, k, functions)
+        prefix = stored_prefix(session)
         answered = [one.name for one in macros if one.answers in (IDENTICAL, MATERIALIZED)]
         publication = publication_of(
             session, file, k=k, include=include, answered=answered, each=each
@@ -65,8 +69,9 @@ def publish(
         write_tables(publication, _tables_read(macros))
         for macro in macros:
             file.execute(macro.text)
-        _describe(publication, macros)
-    return [(one.name, one.answers, one.note) for one in macros]
+        rows = [(prefix + one.name, one.answers, one.note) for one in macros]
+        _describe(publication, rows)
+    return rows
 
 
 def _tables_read(macros: Sequence[Macro]) -> list[str]:
@@ -75,11 +80,10 @@ def _tables_read(macros: Sequence[Macro]) -> list[str]:
     return sorted((named & known_tables()) - {"users", "items", "leaderboard"})
 
 
-def _describe(publication: Publication, macros: Sequence[Macro]) -> None:
+def _describe(publication: Publication, rows: Sequence[tuple[Any, ...]]) -> None:
     file, live = publication.file, publication.live
     publication.create("published_tables", "published")
-    for one in macros:
-        row = [one.name, one.answers, one.note]
+    for row in rows:
         file.execute("INSERT INTO recsql.published VALUES (?, ?, ?)", row)
     publication.create("published_tables", "publication")
     stored = live.value(

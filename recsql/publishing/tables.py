@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from recsql.columns import REAL_TIME_TYPES
 from recsql.data.attributes import public_attributes
-from recsql.data.bind import bound_types, id_types, is_bound
+from recsql.data.bind import bound_types, id_types, is_bound, is_readable
 from recsql.database import Session, body, fill, literal, quote, sql_names, sql_text
-from recsql.errors import UnknownNameError, did_you_mean
+from recsql.errors import BindError, UnknownNameError, did_you_mean
 from recsql.publishing.macros import LIST_TASKS
 from recsql.serving.customers import Asked, answer_now
 from recsql.serving.everyone import Each, everyone_of, lists_of_everyone
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1_000_000_000
 SIMILAR_AT_A_TIME = 20_000
-_ARROW_LOSES = {"HUGEINT", "UHUGEINT", "UUID"}
+_STATE = {
+    "settings": "SELECT * FROM recsql.settings",
+    # The purchases of the file are without those that a weight takes out, and without their events.
+    "event_weights": "SELECT * FROM recsql.event_weights AS w WHERE w.weight > 0",
+}
+_ARROW_LOSES = {"HUGEINT", "UHUGEINT", "UUID", "BIT", "TIME WITH TIME ZONE"}
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,21 @@ def check_include(session: Session, include: Sequence[str]) -> None:
             )
 
 
+def check_readable(session: Session) -> None:
+    """Refuse a source whose table is not as it was bound; outside of a transaction.
+
+    Raises
+    ------
+    BindError
+    """
+    for (source,) in session.rows("SELECT s.source FROM recsql.sources AS s ORDER BY 1"):
+        if not is_readable(session, source):
+            raise BindError(
+                f"The table behind recsql.{source} must be as it was bound, got one gone or with "
+                f"other columns. CALL recsql.bind_{source}(…) again."
+            )
+
+
 def write_tables(publication: Publication, wanted: Sequence[str]) -> None:
     """Write the tables that are wanted, and customers, items and the leaderboard."""
     for name in (*wanted, "users", "items", "leaderboard"):
@@ -91,14 +111,14 @@ def write_tables(publication: Publication, wanted: Sequence[str]) -> None:
         elif name in sql_names("stored"):
             publication.create("stored", name)
             publication.copy(name, f"SELECT * FROM recsql.{name}")
-        elif name in ("settings", "event_weights"):
+        elif name in _STATE:
             publication.create("tables", name)
-            publication.copy(name, f"SELECT * FROM recsql.{name}")
+            publication.copy(name, _STATE[name])
 
 
 def known_tables() -> set[str]:
     """Name the tables that a macro of a file may read."""
-    return {*sql_names("stored"), *_WRITERS, "settings", "event_weights"}
+    return {*sql_names("stored"), *_WRITERS, *_STATE}
 
 
 def _totals(publication: Publication) -> None:
@@ -140,8 +160,11 @@ def _interactions(publication: Publication) -> None:
 
 
 def _user_lists(publication: Publication) -> None:
+    import pyarrow as pa
+
     publication.create("stored", "user_recommendations")
     publication.create("published_tables", "unknown_user_recommendations")
+    publication.create("published_tables", "users_without_recommendations")
     tasks = sorted(LIST_TASKS[name] for name in publication.answered if name in LIST_TASKS)
     live, k = publication.live, publication.k
     with everyone_of(live, with_bound="first" in tasks) as everyone:
@@ -156,6 +179,8 @@ def _user_lists(publication: Publication) -> None:
                 only_buyers=task != "first",
             ):
                 publication.insert("user_recommendations", block.table)
+                empty = {"user_id": block.users.filter(pa.array(block.sizes == 0))}
+                _insert_columns(publication, "users_without_recommendations", empty, task)
     for task in tasks:
         rows = answer_now(live, task, [Asked(None, k)]).columns()
         _insert_columns(publication, "unknown_user_recommendations", rows, task)
@@ -167,7 +192,8 @@ def _insert_columns(
     import pyarrow as pa
 
     table = pa.table(columns)
-    publication.insert(name, table.append_column("task", pa.array([task] * len(table))))
+    tasks = pa.array([task] * len(table), pa.string())
+    publication.insert(name, table.append_column("task", tasks))
 
 
 def _user_repeats(publication: Publication) -> None:

@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> None:
-    """Count everything again with the incumbents there are."""
+def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> Mapping[str, str]:
+    """Count everything again with the incumbents there are; gives why one could not learn."""
     started = time.perf_counter()
     serving = {stored.task for stored in incumbents(session)}
     snapshot = read_snapshot(
@@ -66,7 +66,7 @@ def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) ->
         with_features=not serving.isdisjoint(FEATURE_TASKS),
     )
     purchases = make_purchases(session, snapshot)
-    write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
+    return write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
 
 
 def write_rebuilt(
@@ -80,9 +80,10 @@ def write_rebuilt(
     *,
     reason: str = "asked",
     customers: Array | None = None,
-) -> None:
+) -> Mapping[str, str]:
     """Fit the incumbents on everything and write all stored answers in one transaction.
 
+    Gives why something could not learn, by its name; what it learned before still answers.
     ``customers`` are the places of those whose purchases were split for the competitions.
     """
     winners = {c.task: c.winner for c in competitions if c.winner is not None}
@@ -148,6 +149,7 @@ def write_rebuilt(
         finish(session)
     for one in kept_pairs:
         remember(one)
+    return not_learned
 
 
 def _learn(

@@ -104,8 +104,7 @@ def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
         )
     reason = _why_incomparable(session)
     if is_removal_pending(session):
-        rebuild(session, "customers were forgotten", _after_removal(finish))
-        return Refreshed("rebuilt", "customers were forgotten", 0, 0)
+        return _without_the_forgotten(session, finish)
     if reason is not None:
         rebuild(session, reason, finish)
         return Refreshed("rebuilt", reason, 0, 0)
@@ -151,12 +150,16 @@ def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
     return done
 
 
-def _after_removal(finish: Callable[..., None]) -> Callable[[Session], None]:
-    def finished(session: Session) -> None:
+def _without_the_forgotten(session: Session, finish: Callable[..., None]) -> Refreshed:
+    """Let everything learn again; the next refresh tries again where something could not."""
+    reason = "customers were forgotten"
+    not_learned = rebuild(session, reason, finish)
+    if not_learned:
+        told = "; ".join(f"{name} could not learn: {why}" for name, why in not_learned.items())
+        return Refreshed("rebuilt", f"{reason}, and are still known: {told}", 0, 0)
+    with session.transaction():
         finish_removal(session)
-        finish(session)
-
-    return finished
+    return Refreshed("rebuilt", reason, 0, 0)
 
 
 def _why_incomparable(session: Session) -> str | None:

@@ -88,10 +88,14 @@ def materialize(session: Session, task: str, k: int, memory_bytes: int, each: Ea
 
 @dataclass(frozen=True)
 class Block:
-    """Some customers, ids as text, and rows of recsql.user_recommendations in order of its key."""
+    """Some customers, ids as text, and rows of recsql.user_recommendations in order of its key.
+
+    ``sizes`` are the lengths of their lists: int64[n_users].
+    """
 
     users: pa.Array
     table: pa.Table
+    sizes: Array
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def lists_of_everyone(
             np.full(len(users), resident.exclude_bought),
             features_of_customers(session, resident, users),
         )
-        yield Block(users, _table(task, users, lists))
+        yield Block(users, _table(task, users, lists), lists.sizes)
 
 
 def _table(task: str, users: pa.Array, lists: Lists) -> pa.Table:

@@ -53,7 +53,7 @@ def answer_repeats(session: Session, asked: Sequence[AskedRepeats]) -> list[list
         return []
     with session.transaction():
         resident = resident_of(session, "repeat")
-        present = _end_of_day(_today(session))
+        present = _present(session)
         until = [None if one.on_day is None else _end_of_day(one.on_day) for one in asked]
         history = read_live(
             session,
@@ -160,7 +160,7 @@ def repeats_of_everyone(session: Session) -> pa.Table:
 def _everyones(session: Session) -> tuple[Resident, Repeats, Array, Sequence[str]]:
     """Give the model, what everyone buys again, which rows are available, and who they are."""
     resident = resident_of(session, "repeat")
-    present = _end_of_day(_today(session))
+    present = _present(session)
     reader = purchase_reader(session, live=True)
     history, users = read_everyone(session, reader, _codes(resident), len(resident.ids))
     gone = gone_items(session)
@@ -192,14 +192,19 @@ def _end_of_day(day: int) -> int:
     return (day + 1) * MICROSECONDS_PER_DAY - 1
 
 
-def _today(session: Session) -> int:
-    """Give the present as days since 1970: the setting, or what training and refresh saw."""
+def _present(session: Session) -> int:
+    """Give the end of the present day: that of the setting, or what training and refresh saw.
+
+    Where nothing is left that has a time, it is before everything.
+    """
     text = setting_text(session, "now")
     if text:
         moment = session.value("SELECT epoch_us(TRY_CAST(? AS TIMESTAMP))", [text])
     else:
         moment = session.value("SELECT t.data_now FROM recsql.totals AS t")
-    return int(moment // MICROSECONDS_PER_DAY)
+    if moment is None:
+        return int(np.iinfo(np.int64).min)
+    return _end_of_day(int(moment // MICROSECONDS_PER_DAY))
 
 
 def _codes(resident: Resident) -> Any:

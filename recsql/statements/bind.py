@@ -6,7 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from recsql.data.bind import describe_binding, is_readable, make_binding, write_binding
+from recsql.data.bind import (
+    create_views,
+    describe_binding,
+    is_readable,
+    make_binding,
+    write_binding,
+)
 from recsql.statements.core import Call, Rows, require_writable, statement
 from recsql.statements.follow import follow
 from recsql.store.schema import reset_stored
@@ -108,6 +114,8 @@ def _bind(call: Call, source: str, arguments: dict[str, Any]) -> Rows:
     users_readable = source == "users" or is_readable(session, "users")
     with session.transaction():
         write_binding(session, binding)
+        if source == "interactions":
+            create_views(session)
         described = describe_binding(session, binding)
         if source == "interactions" and changed:
             reset_stored(session)

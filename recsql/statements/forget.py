@@ -17,8 +17,7 @@ from recsql.statements.core import (
 def forget_user(call: Call, user_id: object) -> Rows:
     """Take a customer out of everything that recsql reads, stores and has learned."""
     from recsql.data.bind import id_types
-    from recsql.store.forgotten import as_stored, forget
-    from recsql.store.models import incumbents
+    from recsql.store.forgotten import as_stored, forget, is_removal_pending
 
     session = call.session
     require_writable(session)
@@ -33,6 +32,6 @@ def forget_user(call: Call, user_id: object) -> Rows:
         )
     with session.transaction():
         hidden, deleted = forget(session, user)
-        trained = bool(incumbents(session))
-    step = "CALL recsql.refresh(): models learn again without them." if trained else ""
+        pending = is_removal_pending(session)
+    step = "CALL recsql.refresh(): models learn again without them." if pending else ""
     return [(user, hidden, deleted, step)]

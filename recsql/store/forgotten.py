@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from recsql.columns import VIEWS
-from recsql.data.bind import create_view, id_types
+from recsql.data.bind import create_views, id_types
 from recsql.database import Session
 
 # Tables that name customers, and the column that does; all others are made anew by a refresh.
@@ -28,13 +27,12 @@ def forget(session: Session, user: str) -> tuple[int, int]:
     seen = "SELECT count(*) FROM recsql.interactions AS i WHERE i.user_id::VARCHAR = ?"
     hidden = int(session.value(seen, [user]))
     session.execute(
-        "INSERT OR REPLACE INTO recsql.forgotten_users VALUES (?, now()::TIMESTAMP, NULL)", [user]
+        "INSERT OR REPLACE INTO recsql.forgotten_users SELECT ?, now()::TIMESTAMP, CASE WHEN "
+        "NOT EXISTS (FROM recsql.artifacts) AND NOT EXISTS (FROM recsql.buyers) "
+        "THEN now()::TIMESTAMP END",
+        [user],
     )
-    for source, definition in session.rows(
-        "SELECT s.source, s.definition FROM recsql.sources AS s"
-    ):
-        if any(column.name == "user_id" for column in VIEWS[source]):
-            create_view(session, source, definition)
+    create_views(session)
     deleted = 0
     for table, column in _NAMED_IN.items():
         condition = f"t.{column}::VARCHAR = ?" + (" AND t.kind = 'user'" if column == "key" else "")
@@ -61,7 +59,7 @@ def is_removal_pending(session: Session) -> bool:
 def finish_removal(session: Session) -> None:
     """Delete what the models before the serving ones learned, and note that it is done.
 
-    In the caller's transaction, after the serving models learned again.
+    In the caller's transaction, after everything that serves learned again.
     """
     session.execute(
         "DELETE FROM recsql.artifacts AS a USING recsql.models AS m "

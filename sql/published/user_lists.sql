@@ -34,6 +34,12 @@ FROM (
             WHERE _our_known._our_task = '{{task}}'
                 AND _our_known._our_user = TRY_CAST(user_id::VARCHAR AS {{user_id_type}})
         )
+        AND NOT EXISTS (
+            SELECT 1
+            FROM recsql.users_without_recommendations AS _our_empty(_our_task, _our_user)
+            WHERE _our_empty._our_task = '{{task}}'
+                AND _our_empty._our_user = TRY_CAST(user_id::VARCHAR AS {{user_id_type}})
+        )
     UNION ALL
     SELECT NULL, NULL, NULL, NULL
     WHERE CASE

@@ -127,3 +127,63 @@ def test_an_id_that_cannot_be_one_is_refused() -> None:
         rows(con, "CALL recsql.forget_user(NULL)")
     with pytest.raises(recsql.NotBoundError, match="interactions must be bound first"):
         recsql.forget_user(recsql.connect(), 1)
+
+
+def test_customers_are_found_however_their_own_table_writes_the_id(tmp_path: Path) -> None:
+    con = recsql.connect()
+    shop.fill(con)
+    con.execute(
+        "CREATE TABLE people AS SELECT lpad(c.id::VARCHAR, 3, '0') AS uid, c.country "
+        "FROM customers AS c"
+    )
+    shop.bind(con)
+    recsql.bind_users(con, "people", user_id="uid")
+    recsql.train(con, task="bundle", models=["basket_copurchase"])
+    recsql.forget_user(con, 7)
+    recsql.refresh(con, retrain=False)
+    assert rows(con, "SELECT count(*) FROM recsql.users WHERE user_id = '007'") == [(0,)]
+    assert rows(con, "SELECT count(*) FROM recsql.user_features WHERE user_id = 7") == [(0,)]
+    con.execute(
+        "CREATE TABLE renamed AS SELECT o.* REPLACE (o.customer::BIGINT AS customer) "
+        "FROM orders AS o"
+    )
+    recsql.bind_interactions(con, "renamed", user_id="customer", item_id="sku", ts="ordered_at")
+    assert rows(con, "SELECT count(*) FROM recsql.interactions WHERE user_id = 7") == [(0,)]
+    assert rows(con, "SELECT count(*) FROM recsql.users WHERE user_id = '007'") == [(0,)]
+
+
+def test_what_cannot_learn_again_is_said_and_tried_at_the_next_refresh(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    con = trained_shop()
+    user = rows(con, "SELECT max(user_id) FROM recsql.user_scores")[0][0]
+    recsql.forget_user(con, user)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("recsql.selection.rebuild.write_vectors", fail)
+        ((_, why, *_),) = recsql.refresh(con, retrain=False).rows
+    assert why.startswith(
+        "customers were forgotten, and are still known: for_you/vectors could not"
+    )
+    named = (
+        "SELECT count(*) FROM recsql.user_scores AS u, similar_users(u.user_id, k := 50) AS r "
+        f"WHERE r.user_id = {user}"
+    )
+    assert rows(con, named) > [(0,)]
+    ((how, why, *_),) = recsql.refresh(con, retrain=False).rows
+    assert (how, why) == ("rebuilt", "customers were forgotten")
+    assert rows(con, named) == [(0,)]
+
+
+def test_before_a_training_there_is_nothing_left_to_do() -> None:
+    con = recsql.connect()
+    shop.fill(con)
+    shop.bind(con)
+    (said,) = recsql.forget_user(con, 7).dicts()
+    assert said["next_step"] == ""
+    assert rows(con, "SELECT count(*) FROM recsql.forgotten_users WHERE removed_at IS NULL") == [
+        (0,)
+    ]
