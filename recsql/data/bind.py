@@ -153,12 +153,21 @@ def create_view(session: Session, source: str, definition: str) -> None:
     session.execute(f"CREATE OR REPLACE VIEW recsql.{source} AS {definition}")
 
 
-def create_views(session: Session) -> None:
-    """Create the views of all sources again: who is forgotten has changed, or the ids have."""
+def create_views(session: Session, sources: Sequence[str]) -> None:
+    """Create views of bound sources again: who is forgotten has changed, or the ids have."""
+    if not session.value("SELECT count(*) FROM recsql.forgotten_users AS f"):
+        return
     for source, definition in session.rows(
-        "SELECT s.source, s.definition FROM recsql.sources AS s"
+        "SELECT s.source, s.definition FROM recsql.sources AS s WHERE list_contains(?, s.source)",
+        [list(sources)],
     ):
         create_view(session, source, definition)
+
+
+def readable_sources(session: Session) -> list[str]:
+    """Name the bound sources whose tables are there as they were bound; see ``is_readable``."""
+    rows = session.rows("SELECT s.source FROM recsql.sources AS s ORDER BY s.source")
+    return [source for (source,) in rows if is_readable(session, source)]
 
 
 def describe_binding(session: Session, binding: Binding) -> list[tuple[Any, ...]]:

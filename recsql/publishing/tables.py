@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recsql.columns import REAL_TIME_TYPES
 from recsql.data.attributes import public_attributes
-from recsql.data.bind import bound_types, id_types, is_bound, is_readable
+from recsql.data.bind import bound_types, id_types, is_bound, readable_sources
 from recsql.database import Session, body, fill, literal, quote, sql_names, sql_text
 from recsql.errors import BindError, UnknownNameError, did_you_mean
 from recsql.publishing.macros import LIST_TASKS
@@ -94,8 +94,10 @@ def check_readable(session: Session) -> None:
     ------
     BindError
     """
-    for (source,) in session.rows("SELECT s.source FROM recsql.sources AS s ORDER BY 1"):
-        if not is_readable(session, source):
+    bound = session.rows("SELECT s.source FROM recsql.sources AS s ORDER BY s.source")
+    readable = readable_sources(session)
+    for (source,) in bound:
+        if source not in readable:
             raise BindError(
                 f"The table behind recsql.{source} must be as it was bound, got one gone or with "
                 f"other columns. CALL recsql.bind_{source}(…) again."

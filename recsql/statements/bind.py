@@ -11,6 +11,7 @@ from recsql.data.bind import (
     describe_binding,
     is_readable,
     make_binding,
+    readable_sources,
     write_binding,
 )
 from recsql.statements.core import Call, Rows, require_writable, statement
@@ -111,11 +112,11 @@ def _bind(call: Call, source: str, arguments: dict[str, Any]) -> Rows:
     trained = session.rows(
         "SELECT DISTINCT m.task FROM recsql.models AS m WHERE m.status = 'incumbent' ORDER BY 1"
     )
+    readable = readable_sources(session) if source == "interactions" else []
     users_readable = source == "users" or is_readable(session, "users")
     with session.transaction():
         write_binding(session, binding)
-        if source == "interactions":
-            create_views(session)
+        create_views(session, readable)  # who is forgotten is told by the ids of the interactions
         described = describe_binding(session, binding)
         if source == "interactions" and changed:
             reset_stored(session)

@@ -16,7 +16,7 @@ from recsql.statements.core import (
 @statement
 def forget_user(call: Call, user_id: object) -> Rows:
     """Take a customer out of everything that recsql reads, stores and has learned."""
-    from recsql.data.bind import id_types
+    from recsql.data.bind import id_types, readable_sources
     from recsql.store.forgotten import as_stored, forget, is_removal_pending
 
     session = call.session
@@ -30,8 +30,9 @@ def forget_user(call: Call, user_id: object) -> Rows:
             f"user_id must be an id of type {id_types(session)['user_id_type']}, got {shown}. "
             "Ask for it: SELECT DISTINCT user_id FROM recsql.interactions."
         )
+    readable = readable_sources(session)
     with session.transaction():
-        hidden, deleted = forget(session, user)
+        hidden, deleted = forget(session, user, readable)
         pending = is_removal_pending(session)
     step = "CALL recsql.refresh(): models learn again without them." if pending else ""
     return [(user, hidden, deleted, step)]

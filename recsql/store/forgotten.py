@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from recsql.data.bind import create_views, id_types
 from recsql.database import Session
 
@@ -15,10 +17,13 @@ _NAMED_IN = {
 }
 
 
-def forget(session: Session, user: str) -> tuple[int, int]:
+def forget(session: Session, user: str, readable: Sequence[str]) -> tuple[int, int]:
     """Hide a customer and delete the rows that name them; in the caller's transaction.
 
-    ``user`` is written as the ids of the bound interactions are.
+    Parameters
+    ----------
+    user : written as the ids of the bound interactions are
+    readable : sources whose views can be created again
 
     Returns
     -------
@@ -32,7 +37,7 @@ def forget(session: Session, user: str) -> tuple[int, int]:
         "THEN now()::TIMESTAMP END",
         [user],
     )
-    create_views(session)
+    create_views(session, readable)
     deleted = 0
     for table, column in _NAMED_IN.items():
         condition = f"t.{column}::VARCHAR = ?" + (" AND t.kind = 'user'" if column == "key" else "")
