@@ -144,9 +144,7 @@ def _interactions(publication: Publication) -> None:
     kind = bound_types(live, "interactions")["ts"]
     real = kind in REAL_TIME_TYPES
     moment = "make_timestamp(epoch_us(i.ts))" if real else "i.ts"
-    publication.types["bought_ts_type"] = "TIMESTAMP" if real else kind.strip('"')
-    if publication.types["bought_ts_type"] == "NULL":
-        publication.types["bought_ts_type"] = "INTEGER"
+    publication.types["bought_ts_type"] = "TIMESTAMP" if real else _stored_type(kind)
     publication.create("published_tables", "interactions")
     too_late = (
         f"AND NOT coalesce({moment} > (SELECT TRY_CAST(s.value AS TIMESTAMP) "
