@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ import duckdb
 from recsql.connection import check_file_name, open_plain
 from recsql.database import Session, literal
 from recsql.errors import ParameterError, StateError
+
+LEFT_FOR_SECONDS = 86_400
 
 
 def check_target(session: Session, path: Path) -> None:
@@ -66,6 +70,7 @@ def new_file(path: Path, storage_version: str) -> Iterator[Session]:
     ParameterError
         DuckDB does not know the storage version.
     """
+    _sweep(path)
     written = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     con = duckdb.connect()
     try:
@@ -81,6 +86,13 @@ def new_file(path: Path, storage_version: str) -> Iterator[Session]:
     finally:
         con.close()
         for left in (written, Path(f"{written}.wal")):
+            left.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left a day ago or earlier; younger files may be in the making."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
+        if time.time() - left.stat().st_mtime > LEFT_FOR_SECONDS:
             left.unlink(missing_ok=True)
 
 

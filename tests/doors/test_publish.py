@@ -456,6 +456,18 @@ def test_a_killed_process_leaves_the_file_as_it_was(
             assert file.execute("SELECT count(*) FROM recommend_next(NULL)").fetchall() > [(0,)]
 
 
+def test_what_a_killed_process_left_is_removed_after_a_day(
+    published: tuple[Con, Path], tmp_path: Path
+) -> None:
+    old, new, other = (tmp_path / name for name in (".x.db.1a.tmp", ".x.db.2b.tmp", ".y.db.3c.tmp"))
+    for left in (old, new, other):
+        left.write_bytes(b"half a file")
+    for left in (old, other):
+        os.utime(left, (time.time() - 100_000,) * 2)
+    recsql.publish(published[0], tmp_path / "x.db", functions=["popular"])
+    assert sorted(tmp_path.iterdir()) == sorted([new, other, tmp_path / "x.db"])
+
+
 def test_two_publications_at_a_time_leave_one_whole_file(
     published: tuple[Con, Path], tmp_path: Path
 ) -> None:
