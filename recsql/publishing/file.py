@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -90,10 +90,11 @@ def new_file(path: Path, storage_version: str) -> Iterator[Session]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed processes left a day ago or earlier; younger files may be in the making."""
+    """Remove what killed processes left a day ago; younger files may be in the making."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
-        if time.time() - left.stat().st_mtime > LEFT_FOR_SECONDS:
-            left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process has just moved it into place
+            if time.time() - left.stat().st_mtime > LEFT_FOR_SECONDS:
+                left.unlink()
 
 
 def _attach(con: duckdb.DuckDBPyConnection, path: Path, storage_version: str) -> None:
