@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,12 +27,15 @@ SMALLEST_SHARE = 1e-6  # of the largest eigenvalue: what float32 sums leave of a
 _lock = threading.Lock()
 _limits: list[Any] = []
 _users = 0
+_found: ThreadpoolController | None = None
 
 
-@cache
 def _controller() -> ThreadpoolController:
-    """Find the BLAS of numpy; looking for libraries takes milliseconds."""
-    return ThreadpoolController()
+    """Find the BLAS of numpy, once: looking for libraries takes milliseconds, and may find none."""
+    global _found
+    if _found is None or not _found.lib_controllers:
+        _found = ThreadpoolController()
+    return _found
 
 
 @contextmanager
@@ -41,8 +43,10 @@ def one_blas_thread() -> Iterator[None]:
     """Hold the BLAS of numpy to one thread; the last of several users lets it go."""
     global _users
     with _lock:
+        # Also where somebody else holds it: whatever set the number since is overruled.
+        limit = _controller().limit(limits=1, user_api="blas")
         if _users == 0:
-            _limits.append(_controller().limit(limits=1, user_api="blas"))
+            _limits.append(limit)
         _users += 1
     try:
         yield

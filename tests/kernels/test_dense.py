@@ -73,10 +73,19 @@ def test_an_inverse_has_the_same_bits_at_one_and_two_threads() -> None:
     assert np.array_equal(one, two)
 
 
-def test_blas_keeps_one_thread_until_the_last_user_is_done() -> None:
+def test_blas_keeps_one_thread_until_the_last_user_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dense, "_users", 0)  # a thread of another test may hold it
+    monkeypatch.setattr(dense, "_limits", [])
     before = blas_threads()
     with one_blas_thread():
         with one_blas_thread():
             assert blas_threads() == {1}
         assert blas_threads() == {1}
     assert blas_threads() == before
+
+
+def test_a_number_that_was_set_meanwhile_is_overruled() -> None:
+    with one_blas_thread(), threadpoolctl.threadpool_limits(2, user_api="blas"), one_blas_thread():
+        assert blas_threads() == {1}
