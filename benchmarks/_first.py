@@ -15,7 +15,9 @@ from recsql.data.attributes import read_features
 from recsql.data.events import Events, pointers
 from recsql.data.features import Features
 from recsql.data.snapshot import ItemDays
-from recsql.models.base import Purchases, Recommender, Requests
+from recsql.models.base import Recommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 Array = np.ndarray[Any, np.dtype[Any]]
 K = 10

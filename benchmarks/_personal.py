@@ -12,8 +12,9 @@ from recsql.data.events import Events, pointers
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.kernels.topk import top_k
-from recsql.models.base import Purchases, Requests
 from recsql.models.fold_in import FoldInRecommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NO_CAP = 1_000_000

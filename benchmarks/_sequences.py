@@ -12,7 +12,9 @@ from benchmarks._data import FOLDER
 from recsql.data.events import Events, number_in_order, pointers
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
-from recsql.models.base import Purchases, Recommender, Requests, ScoringRecommender
+from recsql.models.base import Recommender, ScoringRecommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Settings = dict[str, Any]

@@ -16,8 +16,9 @@ import numpy as np
 from benchmarks._first import SHOPS, First, read_shop
 from benchmarks._personal import Items, items_of, popular, recall_and_ndcg
 from benchmarks._report import report
-from recsql.models.base import Array, Requests
+from recsql.models.base import Array
 from recsql.models.lightfm import LightFM, item_matrix, user_matrix
+from recsql.models.requests import Requests
 
 K, SEED = 20, 0
 PULLS = ((0.01, 0.1), (0.02, 0.1), (0.04, 0.1), (0.02, 1.0), (0.1, 1.0))

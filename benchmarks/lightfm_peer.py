@@ -8,32 +8,18 @@ best items of each customer, which the package leaves to numpy.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks._first import SHOPS, First, read_shop
 from benchmarks._report import report
+from benchmarks._timing import median_seconds
 from recsql.models.lightfm import LightFM, item_matrix, user_matrix
 
 THREADS = 2
-ROUNDS = 5
 CUSTOMERS = 500
 SHOP = "movielens_1m, all that they rated"
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    """Give the median seconds after one warm-up."""
-    work()
-    found = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - started)
-    return statistics.median(found)
 
 
 def learn(first: First, n_factors: int) -> tuple[LightFM, Any]:
@@ -72,7 +58,7 @@ def compare(first: First, n_factors: int) -> list[dict[str, Any]]:
         ("all scores", lambda: model._scores(requests), predict),
         ("ten best", lambda: model.recommend(requests, 10), best),
     ):
-        own, other = seconds(ours), seconds(theirs)
+        own, other = median_seconds(ours), median_seconds(theirs)
         rows.append(
             {
                 "answer": name,

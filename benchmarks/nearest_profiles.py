@@ -17,8 +17,10 @@ from benchmarks._events import events_in_order, only
 from benchmarks._report import report
 from recsql.data.events import Events
 from recsql.data.features import Features
-from recsql.models.base import Array, Purchases, Requests
+from recsql.models.base import Array
 from recsql.models.hnsw_customers import HnswCustomers
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 SIZES = (10_000, 50_000, 200_000)
 ATTRIBUTES, VALUES, N_ITEMS, ASKED = 10, 8, 1000, 500

@@ -21,8 +21,9 @@ from benchmarks._report import report
 from benchmarks._tuning import Settings, tuned
 from recsql.data.events import Events, number_in_order, pointers
 from recsql.metrics.ranked import hits, ndcg, recall
-from recsql.models.base import Recommender, Requests
+from recsql.models.base import Recommender
 from recsql.models.frequency import Frequency
+from recsql.models.requests import Requests
 from recsql.models.tifuknn import TifuKNN
 from recsql.splits.split import Queries
 

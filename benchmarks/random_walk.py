@@ -7,9 +7,6 @@ each learns from the whole training part and the test part is asked once.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -17,14 +14,17 @@ import numpy as np
 
 from benchmarks._data import DATASETS, Dataset
 from benchmarks._report import report
+from benchmarks._timing import median_seconds
 from benchmarks._tuning import Settings, tuned
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.kernels.groups import build_groups
 from recsql.metrics.ranked import hits, ndcg
-from recsql.models.base import Array, Purchases, Recommender, Requests, first_of_order
+from recsql.models.base import Array, Recommender
 from recsql.models.copurchase import WEIGHTINGS, UserCopurchase
+from recsql.models.purchases import Purchases
 from recsql.models.random_walk import RandomWalk
+from recsql.models.requests import Requests, first_of_order
 from recsql.splits.neighbours import hide_all_but_one
 from recsql.splits.split import Queries
 
@@ -33,7 +33,6 @@ SEED = 0
 TEST_SHARE = 0.3
 SPEED_REQUESTS = 5_000
 WANTED_A_SECOND = 4_000
-ROUNDS = 5
 WALK_GRID: dict[str, tuple[Any, ...]] = {
     "group_power": (0.0, 0.25, 0.5, 0.75, 1.0),
     "restart": (0.1, 0.2, 0.3, 0.4, 0.6, 1.0),
@@ -146,17 +145,6 @@ def compare(dataset: Dataset) -> list[dict[str, Any]]:
         }
         for name, value in sorted(found.items(), key=lambda one: -one[1])
     ]
-
-
-def median_seconds(work: Callable[[], object]) -> float:
-    """Give the median seconds, after one warm-up."""
-    seconds = []
-    for turn in range(ROUNDS + 1):
-        started = time.perf_counter()
-        work()
-        if turn > 0:
-            seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
 
 
 def speed(dataset: Dataset) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from recsql.metrics.repeats import (
     interval_mse,
     recurrence_rate,
 )
-from recsql.models.base import Purchases
 from recsql.models.plain_intervals import ConstantInterval, MeanInterval
+from recsql.models.purchases import Purchases
 from recsql.models.recurrence import Recurrence
 from recsql.models.repeat import RepeatModel
 

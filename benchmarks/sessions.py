@@ -18,7 +18,8 @@ from benchmarks._events import events_in_order, only
 from benchmarks._report import report
 from benchmarks._tuning import Settings, tuned
 from recsql.data.events import Events, pointers
-from recsql.models.base import Array, Recommender, Requests
+from recsql.models.base import Array, Recommender
+from recsql.models.requests import Requests
 from recsql.models.session_knn import SessionKNN
 
 K = 20

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
         bind_impressions,
         bind_interactions,
         bind_items,
+        bind_knowledge,
         bind_users,
     )
     from recsql.statements.forget import forget_user
+    from recsql.statements.imports import import_model
     from recsql.statements.materialize import materialize
     from recsql.statements.publish import publish
     from recsql.statements.ranking import learn_ranking, use_ranking
@@ -51,8 +53,15 @@ _HOMES = {
         "UnknownNameError",
     ),
     "recsql.server.running": ("Server", "serve"),
-    "recsql.statements.bind": ("bind_impressions", "bind_interactions", "bind_items", "bind_users"),
+    "recsql.statements.bind": (
+        "bind_impressions",
+        "bind_interactions",
+        "bind_items",
+        "bind_knowledge",
+        "bind_users",
+    ),
     "recsql.statements.forget": ("forget_user",),
+    "recsql.statements.imports": ("import_model",),
     "recsql.statements.materialize": ("materialize",),
     "recsql.statements.publish": ("publish",),
     "recsql.statements.ranking": ("learn_ranking", "use_ranking"),
@@ -77,9 +86,11 @@ __all__ = [
     "bind_impressions",
     "bind_interactions",
     "bind_items",
+    "bind_knowledge",
     "bind_users",
     "connect",
     "forget_user",
+    "import_model",
     "learn_ranking",
     "materialize",
     "publish",

@@ -52,11 +52,27 @@ IMPRESSIONS = (
     Column("clicked", "BOOLEAN", "NULL::BOOLEAN", "whether it was clicked"),
 )
 
+KNOWLEDGE = (
+    Column("head", "VARCHAR", "NULL::VARCHAR", "an item, or a thing that another fact names"),
+    Column("relation", "VARCHAR", "NULL::VARCHAR", "how they are joined; NULL: all alike"),
+    Column("tail", "VARCHAR", "NULL::VARCHAR", "any thing; an item where its id is the same text"),
+)
+
 VIEWS: dict[str, tuple[Column, ...]] = {
     "interactions": INTERACTIONS,
     "users": USERS,
     "items": ITEMS,
     "impressions": IMPRESSIONS,
+    "knowledge": KNOWLEDGE,
+}
+
+# What a binding cannot do without.
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "interactions": ("item_id",),
+    "users": ("user_id",),
+    "items": ("item_id",),
+    "impressions": ("item_id",),
+    "knowledge": ("head", "tail"),
 }
 
 INTEGER_TYPES = frozenset(

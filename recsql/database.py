@@ -60,17 +60,31 @@ class Session:
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
+        self._known: dict[str, list[tuple[Any, ...]]] | None = None
         self._debug = os.environ.get("RECSQL_DEBUG", "") not in ("", "0")
 
     def execute(self, sql: str, parameters: Sequence[object] | None = None) -> None:
         """Run a statement and drop its result."""
         self._log(sql)
+        if self._known is not None:
+            self._known = {}
         self.con.execute(sql, parameters).fetchall()
 
     def rows(self, sql: str, parameters: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and fetch every row."""
         self._log(sql)
         return self.con.execute(sql, parameters).fetchall()
+
+    def known(self, sql: str) -> list[tuple[Any, ...]]:
+        """Fetch every row of a query on recsql's own tables, within a transaction only once.
+
+        What it gave is remembered until ``execute`` runs or the transaction ends.
+        """
+        if self._known is None:
+            return self.rows(sql)
+        if sql not in self._known:
+            self._known[sql] = self.rows(sql)
+        return self._known[sql]
 
     def columns(
         self, sql: str, parameters: Sequence[object] | None = None
@@ -105,11 +119,14 @@ class Session:
     def transaction(self) -> Iterator[None]:
         """Commit what the block does, or roll all of it back when it raises."""
         self.con.execute("BEGIN TRANSACTION")
+        self._known = {}
         try:
             yield
         except BaseException:
             self._roll_back()
             raise
+        finally:
+            self._known = None
         self.con.execute("COMMIT")
 
     def _unload(self, names: Iterable[str]) -> None:

@@ -34,6 +34,10 @@ class StateError(RecsqlError, RuntimeError):
     """The stored state cannot be used: newer, damaged, read-only or busy."""
 
 
+class TrainingError(RecsqlError, ArithmeticError):
+    """A model could not learn, or what it learned could not be brought into its stored form."""
+
+
 class MissingExtraError(RecsqlError, ImportError):
     """An optional part is not installed."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recsql.database import Session
@@ -50,6 +51,12 @@ SETTINGS = (
     ),
     Setting("max_pair_megabytes", "128", "pair counts above this are counted again by refresh"),
     Setting("generations_kept", "2", "retired models of a task whose artifacts are kept"),
+    Setting(
+        "networks",
+        "auto",
+        "whether networks compete where nobody names them: 'auto' (where budget_s is given), "
+        "'always' or 'never'",
+    ),
     Setting("quantile_bins", "4", "bins of a numeric attribute in reference customers"),
     Setting("trend_half_life_days", "7", "half-life of the moving average behind trends"),
     Setting("trend_least_transactions", "10", "sales in that history that a trend needs"),
@@ -60,8 +67,8 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 def setting_text(session: Session, name: str) -> str | None:
     """Give the text of a setting; a row the user deleted counts as its default."""
-    rows = session.rows("SELECT s.value FROM recsql.settings AS s WHERE s.name = ?", [name])
-    return rows[0][0] if rows else _BY_NAME[name].value
+    stored = dict(session.known("SELECT s.name, s.value FROM recsql.settings AS s"))
+    return stored[name] if name in stored else _BY_NAME[name].value
 
 
 def setting_number(session: Session, name: str, *, least: float = 1) -> float:
@@ -86,3 +93,14 @@ def setting_int(session: Session, name: str, *, least: int = 1) -> int:
             f"value = '{_BY_NAME[name].value}' WHERE name = '{name}'."
         )
     return int(number)
+
+
+def setting_choice(session: Session, name: str, known: Sequence[str]) -> str:
+    """Give a setting that is one of some words; ParameterError if it is none of them."""
+    text = setting_text(session, name) or ""
+    if text not in known:
+        raise ParameterError(
+            f"Setting {name} must be one of {', '.join(known)}, got {text!r}. UPDATE "
+            f"recsql.settings SET value = '{_BY_NAME[name].value}' WHERE name = '{name}'."
+        )
+    return text

@@ -8,23 +8,27 @@ from typing import NamedTuple
 import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
-from recsql.data.events import Events, pointers
+from recsql.data.events import Events, Feedback, pointers
 from recsql.data.features import Features
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
-from recsql.models.base import Purchases
+from recsql.models.purchases import Purchases
 
 HOUR = MICROSECONDS_PER_DAY // 24
 
 
 class Row(NamedTuple):
-    """One purchase; nobody's without a user, and of a session of nobody where one is given."""
+    """One purchase; nobody's without a user, and of a session of nobody where one is given.
+
+    NaN is no rating; where no row has one, none are bound.
+    """
 
     user: int | None
     item: int
     time: int
     basket: int
     session: int | None = None
+    rating: float = float("nan")
 
 
 def bought(rows: Sequence[Row], n_items: int, *, timed: bool = True) -> Purchases:
@@ -66,14 +70,17 @@ def _events(rows: Sequence[Row], n_items: int) -> Events:
     visits = sorted({r.session for r in rows if r.user is None and r.session is not None})
     actors = [[row for row in rows if row.user == user] for user in users]
     actors += [[row for row in rows if row.user is None and row.session == v] for v in visits]
-    item, time, basket = [], [], []
+    item, time, basket, rating = [], [], [], []
     for own in actors:
         own = sorted(own, key=lambda row: (row.time, row.basket, row.item))
         numbers = list(dict.fromkeys(row.basket for row in own))
         item += [row.item for row in own]
         time += [row.time for row in own]
+        rating += [row.rating for row in own]
         basket += [numbers.index(row.basket) for row in own]
     number = np.array(basket, dtype=np.int32)
+    kind = np.zeros(len(item), dtype=np.int16)
+    said = Feedback(np.array(rating, dtype=np.float32), kind, ("purchase",))
     return Events(
         n_items,
         pointers(np.array([len(own) for own in actors], dtype=np.int64)),
@@ -82,6 +89,7 @@ def _events(rows: Sequence[Row], n_items: int) -> Events:
         number,
         number,
         np.ones(len(item), dtype=np.float32),
+        said if np.isfinite(said.rating).any() else None,
     )
 
 
@@ -105,6 +113,8 @@ def random_rows(
 ) -> list[Row]:
     """Give random baskets; each lasts up to two hours, one purchase after the other.
 
+    Two of three purchases are rated, from 1 to 5.
+
     Parameters
     ----------
     nobody : share of the baskets that are nobody's; half of these belong to a session
@@ -117,6 +127,7 @@ def random_rows(
         session = int(rng.integers(baskets)) if anonymous and rng.random() < 0.5 else None
         start = 19_000 * MICROSECONDS_PER_DAY + int(rng.integers(days * 24)) * HOUR
         for item in rng.choice(items, int(rng.integers(1, 5)), replace=False).tolist():
-            rows.append(Row(user, item, start, basket, session))
+            rating = float(1 + (7 * item + basket) % 5) if (item + basket) % 3 else float("nan")
+            rows.append(Row(user, item, start, basket, session, rating))
             start += int(rng.integers(HOUR // 2))
     return rows

@@ -43,3 +43,20 @@ def slow_logistic(
         curve = (table.T * (weight * chance * (1.0 - chance))) @ table
         factor += np.linalg.solve(curve + ridge * np.eye(len(factor)), slope)
     return factor
+
+
+def slow_ridges(
+    ptr: npt.NDArray[np.int64],
+    code: npt.NDArray[np.int32],
+    target: Doubles,
+    table: Doubles,
+    ridge: float,
+) -> Doubles:
+    """Solve (R'R + ridge) w = R'target for every group; 0 for one without rows."""
+    found = np.zeros((len(ptr) - 1, table.shape[1]))
+    for group in range(len(found)):
+        own = slice(ptr[group], ptr[group + 1])
+        rows = table[code[own]]
+        left = rows.T @ rows + ridge * np.eye(table.shape[1])
+        found[group] = np.linalg.solve(left, rows.T @ target[own])
+    return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 HERE = str(Path(__file__).parent)
 
@@ -23,6 +26,26 @@ def run(folder: Path, script: str, *arguments: object, seconds: int = 180) -> st
     )
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
     return done.stdout
+
+
+needs_chosen_cores = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here"
+)
+
+
+def printed_on(n_cores: int, script: str) -> list[str]:
+    """Run a script on so many cores; gives the words it printed."""
+    cores = set(sorted(os.sched_getaffinity(0))[:n_cores])
+    path = os.pathsep.join([*(str(folder) for folder in Path(HERE).iterdir()), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"OPENBLAS_NUM_THREADS": str(n_cores), "PYTHONPATH": path},
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
 
 
 def command(folder: Path, script: str, *arguments: object) -> list[str]:

@@ -9,6 +9,7 @@ import duckdb
 
 import recsql
 
+# Those that it serves: nothing of it has a rating.
 TASKS = ("bundle", "first", "for_you", "next", "popular", "related", "repeat", "trending")
 STORED = ("top_items", "item_scores", "user_scores", "totals", "item_days")
 

@@ -19,16 +19,22 @@ _FIELDS = [
     Field("model", "VARCHAR", ""),
 ]
 _RETURNS = f"STRUCT({', '.join(f'{field.name} {field.type}' for field in _FIELDS)})[]"
-_PARAMETERS = ("VARCHAR", "BIGINT", "BIGINT", "BOOLEAN")
+_PARAMETERS = ("VARCHAR", "BIGINT", "BIGINT", "BOOLEAN", "VARCHAR")
+
+_EXAMPLES = {"attributes": "{'country': 'France'}", "context": "{'device': 'phone'}"}
 
 
 def _function(task: str) -> PythonFunction:
     def make(key: str) -> Callable[..., Any]:
-        def recommend(users: Any, ks: Any, until: Any, exclude_bought: Any) -> Any:
+        def recommend(users: Any, ks: Any, until: Any, exclude_bought: Any, contexts: Any) -> Any:
             from recsql.serving.customers import Asked
 
-            columns = (column.to_pylist() for column in (users, ks, until, exclude_bought))
-            asked = [Asked(*values) for values in zip(*columns, strict=True)]
+            given = (users, ks, until, exclude_bought, contexts)
+            columns = (column.to_pylist() for column in given)
+            asked = [
+                Asked(user, k, moment, exclude, context=_parsed(text, "context"))
+                for user, k, moment, exclude, text in zip(*columns, strict=True)
+            ]
             return _answered(key, task, asked)
 
         return recommend
@@ -38,44 +44,58 @@ def _function(task: str) -> PythonFunction:
 
 def _session_function() -> PythonFunction:
     def make(key: str) -> Callable[..., Any]:
-        def recommend(sessions: Any, ks: Any, exclude_bought: Any) -> Any:
+        def recommend(sessions: Any, ks: Any, exclude_bought: Any, contexts: Any) -> Any:
             from recsql.serving.customers import Asked
 
-            columns = (column.to_pylist() for column in (sessions, ks, exclude_bought))
+            given = (sessions, ks, exclude_bought, contexts)
+            columns = (column.to_pylist() for column in given)
             asked = [
-                Asked(None, k, exclude_bought=exclude, items=items or [])
-                for items, k, exclude in zip(*columns, strict=True)
+                Asked(
+                    None,
+                    k,
+                    exclude_bought=exclude,
+                    items=items or [],
+                    context=_parsed(text, "context"),
+                )
+                for items, k, exclude, text in zip(*columns, strict=True)
             ]
             return _answered(key, "next", asked)
 
         return recommend
 
-    parameters = ("VARCHAR[]", "BIGINT", "BOOLEAN")
+    parameters = ("VARCHAR[]", "BIGINT", "BOOLEAN", "VARCHAR")
     return PythonFunction("_recsql_runtime_session", parameters, _RETURNS, make)
 
 
 def _first_for_function() -> PythonFunction:
     def make(key: str) -> Callable[..., Any]:
-        def recommend(attributes: Any, ks: Any) -> Any:
+        def recommend(attributes: Any, ks: Any, contexts: Any) -> Any:
             from recsql.serving.customers import Asked
 
-            columns = (column.to_pylist() for column in (attributes, ks))
+            columns = (column.to_pylist() for column in (attributes, ks, contexts))
             asked = [
-                Asked(None, k, attributes=_parsed(text)) for text, k in zip(*columns, strict=True)
+                Asked(
+                    None,
+                    k,
+                    attributes=_parsed(text, "attributes"),
+                    context=_parsed(context, "context"),
+                )
+                for text, k, context in zip(*columns, strict=True)
             ]
             return _answered(key, "first", asked)
 
         return recommend
 
-    return PythonFunction("_recsql_runtime_first_for", ("VARCHAR", "BIGINT"), _RETURNS, make)
+    parameters = ("VARCHAR", "BIGINT", "VARCHAR")
+    return PythonFunction("_recsql_runtime_first_for", parameters, _RETURNS, make)
 
 
-def _parsed(text: str | None) -> dict[str, Any]:
-    """Read attributes from JSON; NULL has none."""
+def _parsed(text: str | None, what: str) -> dict[str, Any]:
+    """Read values by name from JSON; NULL has none."""
     found = json.loads(text) if text else {}
     if not isinstance(found, dict):
         raise ParameterError(
-            f"attributes must be values by name, got {text}. For example {{'country': 'France'}}."
+            f"{what} must be values by name, got {text}. For example {_EXAMPLES[what]}."
         )
     return found
 

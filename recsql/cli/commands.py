@@ -26,6 +26,7 @@ _SHORT = {
     "publish": "Write a file that any DuckDB answers by.",
     "forget-user": "Take a customer out of everything that is stored.",
     "serve": "Serve the database to DuckDB clients of any language.",
+    "models": "Bring a network of your own.",
     "leaderboard": "Compare the models of the latest training.",
     "recommend": "Recommend items.",
     "sql": "Run SQL with every recsql function at hand.",
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 bind = typer.Typer(
     cls=SentenceGroup,
-    help="Bind your own tables: the orders, the customers, the items, what was shown.",
+    help="Bind your own tables: the orders, the customers, the items, facts, what was shown.",
     epilog=example(
         "recsql bind shop.duckdb interactions orders --user-id customer --item-id sku \\",
         "    --ts ordered_at --quantity quantity --value 'quantity * price' --basket-id invoice",
@@ -58,10 +59,22 @@ bind = typer.Typer(
     ),
     rich_markup_mode=None,
 )
+_IMPORT_EXAMPLES = (
+    "recsql models import shop.duckdb model.onnx --signature signature.json",
+    "recsql train shop.duckdb --task next --models imported",
+)
+models = typer.Typer(
+    cls=SentenceGroup,
+    help="Bring a network of your own, which learned elsewhere.",
+    epilog=example(*_IMPORT_EXAMPLES),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 _BIND_EXAMPLES = {
     "interactions": "orders --user-id customer --item-id sku --ts ordered_at",
     "users": "customers --user-id customer --attributes country --attributes segment",
     "items": "products --item-id sku --title name --available 'price > 0'",
+    "knowledge": "facts --head sku --relation relation --tail thing",
     "impressions": "shown --user-id customer --item-id sku --ts shown_at",
 }
 
@@ -107,6 +120,12 @@ _STRICT = inspect.Parameter(
     annotation=Annotated[bool, typer.Option("--strict", help="Exit with 1 when there are errors.")],
     default=False,
 )
+_QUIET = inspect.Parameter(
+    "quiet",
+    inspect.Parameter.KEYWORD_ONLY,
+    annotation=Annotated[bool, typer.Option("--quiet", help="Do not say how far it is.")],
+    default=False,
+)
 
 
 @bind.callback()
@@ -131,11 +150,11 @@ _add(
 )
 _add(
     "train",
-    statement_command("train", shown=_TRAINED),
+    statement_command("train", shown=_TRAINED, extra=(_QUIET,)),
     "recsql train shop.duckdb",
     "recsql train shop.duckdb --task bundle --seed 1",
 )
-_add("refresh", statement_command("refresh"), "recsql refresh shop.duckdb")
+_add("refresh", statement_command("refresh", extra=(_QUIET,)), "recsql refresh shop.duckdb")
 _add("watch", watch, "recsql watch shop.duckdb --every '10 minutes'")
 _add(
     "publish",
@@ -149,6 +168,8 @@ _add(
     "recsql serve shop.duckdb",
     "recsql serve shop.duckdb --read-only --token-file token.txt --log queries.log",
 )
+app.add_typer(models, name="models", short_help=_SHORT["models"])
+models.command("import", epilog=example(*_IMPORT_EXAMPLES))(statement_command("import_model"))
 _add("leaderboard", leaderboard, "recsql leaderboard shop.duckdb --task related")
 _add(
     "recommend",

@@ -41,7 +41,8 @@ def statement_command(
     name : of the statement, for example 'train'
     shown : columns that the table shows, where all are too many; JSON has all
     after : looks at what was printed, with the values of ``extra``; may raise typer.Exit
-    extra : options of the command that are no argument of the statement
+    extra : options of the command that are no argument of the statement; ``quiet`` hides how far
+        it is
     """
     header = read_header("statements", name)
 
@@ -49,7 +50,8 @@ def statement_command(
         as_json = given.pop("json")
         path = given.pop("database")
         kept = {parameter.name: given.pop(parameter.name) for parameter in extra}
-        result = run_statement(name, path, given, read_only=read_only)
+        progress = not kept.get("quiet", False)
+        result = run_statement(name, path, given, read_only=read_only, progress=progress)
         _show(result, as_json, shown)
         if after is not None:
             after(result, kept)
@@ -74,14 +76,19 @@ def bind_command(source: str) -> Command:
 
 
 def run_statement(
-    name: str, path: Path, given: dict[str, Any], *, read_only: bool = False
+    name: str,
+    path: Path,
+    given: dict[str, Any],
+    *,
+    read_only: bool = False,
+    progress: bool = True,
 ) -> Result:
-    """Run the Python twin of a statement on a file, with progress bars on a terminal."""
+    """Run the Python twin of a statement on a file, and show how far it is."""
     with open_database(path, read_only=read_only) as con:
         # Here and not above: what a statement needs (numba, …) is loaded when it runs.
         twin = getattr(importlib.import_module("recsql"), name)
         arguments = {key: value for key, value in given.items() if value not in (None, [], ())}
-        result: Result = twin(con, **arguments, progress=True)
+        result: Result = twin(con, **arguments, progress=progress)
         return result
 
 

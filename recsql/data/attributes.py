@@ -23,7 +23,7 @@ _ID = {"users": "user_id", "items": "item_id"}
 
 @dataclass(frozen=True)
 class Attribute:
-    """A column of bound users or items and its SQL type."""
+    """A column of bound users or items, or a field of the bound context, and its SQL type."""
 
     name: str
     type: str
@@ -42,6 +42,20 @@ class Attribute:
     def is_date(self) -> bool:
         """Tell whether values are dates, of which the year counts."""
         return self.type.startswith(("DATE", "TIMESTAMP"))
+
+    @property
+    def kind(self) -> str:
+        """Give what values are: 'list', 'number', 'date' or 'text'."""
+        if self.is_list:
+            return "list"
+        if self.is_numeric:
+            return "number"
+        return "date" if self.is_date else "text"
+
+    @property
+    def element(self) -> str:
+        """Give the SQL type of the elements of a list."""
+        return self.type[: self.type.rindex("[")]
 
 
 def public_attributes(session: Session, source: str) -> list[Attribute]:
@@ -103,16 +117,10 @@ def _read_attribute(session: Session, attribute: Attribute) -> tuple[str, Values
     from recsql.data.features import Values
 
     column, source = f"a.{quote(attribute.name)}", "_recsql_attribute AS a"
-    if attribute.is_list:
-        kind, source = "list", f"{list_elements('_recsql_attribute', attribute, 'row')} AS a"
+    kind, value = attribute.kind, value_sql(attribute, column)
+    if kind == "list":
+        source = f"{list_elements('_recsql_attribute', attribute, 'row')} AS a"
         value = "a.element::VARCHAR"
-    elif attribute.is_numeric:
-        kind, value = "number", f"{column}::DOUBLE"
-    elif attribute.is_date:
-        kind = "date"
-        value = f"CASE WHEN isfinite({column}) THEN year({column})::DOUBLE END"
-    else:
-        kind, value = "text", f"{column}::VARCHAR"
     is_number = kind in ("number", "date")
     kept = "isfinite(v.value)" if is_number else "trim(v.value) <> ''"
     table = session.arrow(
@@ -123,8 +131,16 @@ def _read_attribute(session: Session, attribute: Attribute) -> tuple[str, Values
     return kind, Values(row.astype(np.int64), values.astype(np.float64 if is_number else object))
 
 
+def value_sql(attribute: Attribute, column: str) -> str:
+    """Give SQL of a value that is no list: DOUBLE of a number and of a date's year, or VARCHAR."""
+    if attribute.kind == "number":
+        return f"{column}::DOUBLE"
+    if attribute.kind == "date":
+        return f"CASE WHEN isfinite({column}) THEN year({column})::DOUBLE END"
+    return f"{column}::VARCHAR"
+
+
 def list_elements(table: str, attribute: Attribute, key: str) -> str:
     """Give SQL for (key, element), each different element of a list once a row."""
-    element = attribute.type[: attribute.type.rindex("[")]
-    values = f"unnest(list_distinct(u.{quote(attribute.name)}::{element}[]))"
+    values = f"unnest(list_distinct(u.{quote(attribute.name)}::{attribute.element}[]))"
     return f"(SELECT u.{key}, {values} AS element FROM {table} AS u)"

@@ -13,6 +13,7 @@ from recsql.columns import (
     ID_TYPES,
     INTEGER_TYPES,
     REAL_TIME_TYPES,
+    REQUIRED,
     TIME_TYPES,
     VIEWS,
     Column,
@@ -51,7 +52,7 @@ def make_binding(
 
     Parameters
     ----------
-    source : 'interactions', 'users', 'items' or 'impressions'
+    source : 'interactions', 'users', 'items', 'impressions' or 'knowledge'
     arguments : column name or expression by column of the view, and ``attributes``,
         ``private``, ``context``, ``filter``, ``net_returns`` where the source takes them;
         None means not bound
@@ -76,7 +77,7 @@ def make_binding(
         if column.name != "context"
     }
     if source == "interactions":
-        selected["context"] = _context(relation, arguments.get("context"))
+        selected["context"] = _context(relation, arguments)
     attributes, notes = _attributes(relation, source, arguments)
     private = _private(attributes, _names(arguments.get("private"), "private"))
     selected |= {name: f"source.{quote(name)}" for name in attributes}
@@ -226,10 +227,7 @@ def is_readable(session: Session, source: str) -> bool:
 
 def bound_types(session: Session, source: str) -> dict[str, str]:
     """Give the types of the columns as they were bound; the table itself may be gone since."""
-    stored = session.value(
-        "SELECT s.column_types::VARCHAR FROM recsql.sources AS s WHERE s.source = ?", [source]
-    )
-    types: dict[str, str] = json.loads(stored or "{}")
+    types: dict[str, str] = json.loads(_stored(session, source)[1] or "{}")
     return types
 
 
@@ -249,10 +247,24 @@ def has_real_time(session: Session) -> bool:
 
 def is_argument_bound(session: Session, source: str, argument: str) -> bool:
     """Tell whether an argument was given when the source was bound."""
-    arguments = session.value(
-        "SELECT s.arguments::VARCHAR FROM recsql.sources AS s WHERE s.source = ?", [source]
-    )
-    return arguments is not None and json.loads(arguments).get(argument) is not None
+    arguments = _stored(session, source)[0]
+    return arguments is not None and json.loads(arguments).get(argument) not in (None, [])
+
+
+def bound_definition(session: Session, source: str) -> str | None:
+    """Give the text that defines the view of a source; None while it is not bound."""
+    return _stored(session, source)[2]
+
+
+def _stored(session: Session, source: str) -> tuple[str | None, str | None, str | None]:
+    """Give arguments, column types and definition of a source as they are stored."""
+    for name, *found in session.known(
+        "SELECT s.source, s.arguments::VARCHAR, s.column_types::VARCHAR, s.definition "
+        "FROM recsql.sources AS s"
+    ):
+        if name == source:
+            return found[0], found[1], found[2]
+    return None, None, None
 
 
 def _bound_to(binding: Binding, name: str) -> str | None:
@@ -264,7 +276,7 @@ def _bound_to(binding: Binding, name: str) -> str | None:
 
 def _column(session: Session, relation: Relation, column: Column, given: Any, source: str) -> str:
     if given is None:
-        if column.name == "item_id" or (column.name == "user_id" and source == "users"):
+        if column.name in REQUIRED[source]:
             raise BindError(
                 f"{column.name} must be bound for {source}, got nothing. Pass {column.name} := "
                 f"'…', one of {', '.join(relation.columns)}."
@@ -294,11 +306,18 @@ def _where(session: Session, relation: Relation, condition: Any) -> str:
     return f" WHERE ({condition}\n)"
 
 
-def _context(relation: Relation, asked: Any) -> str:
-    names = _names(asked, "context")
+def _context(relation: Relation, arguments: Mapping[str, Any]) -> str:
+    names = _names(arguments.get("context"), "context")
     if not names:
         return "NULL::STRUCT(unbound BOOLEAN)"
-    known = [_known(relation.columns, name, "context") for name in names]
+    known = dict.fromkeys(_known(relation.columns, name, "context") for name in names)
+    for name in known:
+        for other in ("user_id", "item_id"):
+            if str(arguments.get(other)).lower() == name.lower():
+                raise BindError(
+                    f"context must be what is known of a request, got {name!r}, which is bound as "
+                    f"{other}. Leave it out."
+                )
     parts = ", ".join(f"{quote(name)} := source.{quote(name)}" for name in known)
     return f"struct_pack({parts})"
 
@@ -306,7 +325,7 @@ def _context(relation: Relation, asked: Any) -> str:
 def _attributes(
     relation: Relation, source: str, arguments: Mapping[str, Any]
 ) -> tuple[list[str], tuple[str, ...]]:
-    if source == "interactions":
+    if source in ("interactions", "knowledge"):
         return [], ()
     reserved = {column.name for column in VIEWS[source]}
     asked = arguments.get("attributes")

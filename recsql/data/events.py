@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,33 @@ from recsql.database import Session
 from recsql.kernels.groups import build_groups
 from recsql.kernels.windows import breaks, time_windows
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from recsql.data.context import ContextReader
+    from recsql.data.features import Features
+
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What customers said of events, or did.
+
+    Attributes
+    ----------
+    rating : float32[n_events]    NaN where there is none
+    kind : int16[n_events]        place among ``kinds``
+    kinds : the kinds of events, ascending
+    """
+
+    rating: Array
+    kind: Array
+    kinds: tuple[str, ...]
+
+    def at(self, place: Array) -> Feedback:
+        """Give the feedback of some events: positions, or bool[n_events]."""
+        return Feedback(self.rating[place], self.kind[place], self.kinds)
 
 
 @dataclass(frozen=True)
@@ -33,6 +59,9 @@ class Events:
                                      rises with the time of the basket's first event
     session : int32[n_events]        number of the session, counted in the same way
     strength : float32[n_events]     weight of the kind of event, above 0
+    feedback : Feedback or None      None where neither kinds nor ratings are bound
+    context : Features or None       a row an event: what was known of the request; None where no
+                                     context is bound, or nobody asked for it
     """
 
     n_items: int
@@ -42,6 +71,8 @@ class Events:
     basket: Array
     session: Array
     strength: Array
+    feedback: Feedback | None = None
+    context: Features | None = None
 
     @property
     def n_users(self) -> int:
@@ -53,24 +84,29 @@ class Events:
         """Give the customer of each event: int32[n_events]."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.user_ptr))
 
+    @property
+    def rated(self) -> Array:
+        """Tell which events have a rating: bool[n_events]."""
+        if self.feedback is None:
+            return np.zeros(len(self.item), dtype=bool)
+        return np.isfinite(self.feedback.rating)
+
     def select(self, kept: Array) -> Events:
         """Give some of the events, bool[n_events]; every customer remains."""
         counts = np.bincount(self.user[kept], minlength=self.n_users)
-        return Events(
-            self.n_items,
-            pointers(counts),
-            self.item[kept],
-            self.time[kept],
-            self.basket[kept],
-            self.session[kept],
-            self.strength[kept],
-        )
+        return self._at(pointers(counts), np.flatnonzero(kept))
 
     def of_users(self, users: Array) -> Events:
         """Give the events of some customers, in the order given: int[n] positions."""
-        start, size = self.user_ptr[:-1][users], np.diff(self.user_ptr)[users]
-        ptr = pointers(size)
-        place = np.arange(int(ptr[-1])) - np.repeat(ptr[:-1] - start, size)
+        return self.between(self.user_ptr[:-1][users], self.user_ptr[1:][users])
+
+    def between(self, first: Array, last: Array) -> Events:
+        """Give the events first <= place < last as those of one customer: int64[n] each."""
+        ptr = pointers(last - first)
+        place = np.arange(int(ptr[-1])) - np.repeat(ptr[:-1] - first, last - first)
+        return self._at(ptr, place)
+
+    def _at(self, ptr: Array, place: Array) -> Events:
         return Events(
             self.n_items,
             ptr,
@@ -79,6 +115,8 @@ class Events:
             self.basket[place],
             self.session[place],
             self.strength[place],
+            None if self.feedback is None else self.feedback.at(place),
+            None if self.context is None else self.context.of_rows(place),
         )
 
     def before(self, cut: int) -> Events:
@@ -127,17 +165,24 @@ def read_actors(session: Session, reader: PurchaseReader) -> int:
 
 
 def read_events(
-    session: Session, reader: PurchaseReader, n_items: int, n_actors: int, share: float
+    session: Session,
+    reader: PurchaseReader,
+    n_items: int,
+    n_actors: int,
+    share: float,
+    context: ContextReader | None = None,
 ) -> Events:
     """Read the events of TEMP _recsql_actor, with the items of TEMP _recsql_item_code.
 
     Parameters
     ----------
     share : of the customers that are read, chosen by a hash of their id; the others have no events
+    context : reads the context of each event; None: it is not read
     """
     chosen = f"hash(coalesce(a.user_id::VARCHAR, a.session_id::VARCHAR)) % 10000 < {share * 1e4}"
     of_users = (
-        "SELECT a.actor, c.code, p.time, p.strength, p.basket_id, p.session_id "
+        "SELECT a.actor, c.code, p.time, p.strength, p.basket_id, p.session_id, p.rating, p.event"
+        f"{'' if context is None else ', p.context'} "
         f"FROM ({reader.sql}) AS p JOIN _recsql_actor AS a ON a.user_id = p.user_id "
         f"JOIN _recsql_item_code AS c ON c.item_id = p.item_id WHERE {chosen}"
     )
@@ -147,16 +192,18 @@ def read_events(
     session.execute(f"CREATE OR REPLACE TEMP TABLE _recsql_event AS {of_users}")
     _number_keys(session, "basket", reader.baskets == "bound")
     _number_keys(session, "session", reader.sessions == "bound")
+    said = ", e.rating, e.event" if reader.has_feedback else ""
+    asked = "" if context is None else context.select("e")
     rows = session.arrow(
         "SELECT e.actor, e.code, coalesce(e.time, 0) AS time, e.time IS NOT NULL AS dated, "
         "e.strength::FLOAT AS strength, coalesce(b.number, -1) AS basket, "
-        "coalesce(s.number, -1) AS session FROM _recsql_event AS e "
+        f"coalesce(s.number, -1) AS session{said}{asked} FROM _recsql_event AS e "
         "LEFT JOIN _recsql_basket_number AS b ON b.actor = e.actor AND b.id = e.basket_id "
         "LEFT JOIN _recsql_session_number AS s ON s.actor = e.actor AND s.id = e.session_id "
-        "ORDER BY e.actor, 3, 6, 7, e.code"
+        f"ORDER BY e.actor, 3, 6, 7, e.code{', e.context' if asked else ''}"
     )
     actor, item, time, dated, strength, basket, visit = (
-        np.asarray(rows.column(name).to_numpy()) for name in rows.column_names
+        np.asarray(rows.column(name).to_numpy()) for name in rows.column_names[:7]
     )
     ptr = pointers(np.bincount(actor, minlength=n_actors))
     if reader.baskets == "windows":
@@ -174,7 +221,21 @@ def read_events(
         number_in_order(ptr, basket),
         number_in_order(ptr, visit),
         strength.astype(np.float32),
+        feedback_of(rows) if reader.has_feedback else None,
+        None if context is None else context.read(rows),
     )
+
+
+def feedback_of(rows: pa.Table) -> Feedback:
+    """Give the feedback of the columns ``rating`` and ``event``."""
+    coded = rows.column("event").combine_chunks().dictionary_encode()
+    found = np.asarray(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False))
+    kinds = [kind or "" for kind in coded.dictionary.to_pylist()]
+    order = sorted(range(len(kinds)), key=kinds.__getitem__)
+    place = np.full(len(kinds) + 1, -1, dtype=np.int16)
+    place[order] = np.arange(len(kinds))
+    rating = np.asarray(rows.column("rating").to_numpy()).astype(np.float32)
+    return Feedback(rating, place[found], tuple(kinds[n] for n in order))
 
 
 def number_in_order(ptr: Array, key: Array) -> Array:

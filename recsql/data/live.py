@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsql.data.bind import id_types
-from recsql.data.events import Events, number_in_order, pointers
+from recsql.data.context import ContextReader
+from recsql.data.events import Events, feedback_of, number_in_order, pointers
 from recsql.data.purchases import PurchaseReader
 from recsql.database import Session, literal
 from recsql.kernels.windows import breaks, time_windows
@@ -23,7 +24,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MOST_LISTED = 50  # customers whose ids stand in the text of a query
 _LIVE_COLUMNS = (
     "p.item_id::VARCHAR AS item, coalesce(p.time, 0) AS time, p.time IS NOT NULL AS dated, "
-    "p.strength::FLOAT AS strength, p.quantity, p.basket_id, p.session_id"
+    "p.strength::FLOAT AS strength, p.quantity, p.basket_id, p.session_id, p.rating, p.event"
 )
 _LIVE_ORDER = "asked, time, p.basket_id NULLS FIRST, p.session_id NULLS FIRST, p.item_id"
 
@@ -55,6 +56,7 @@ def read_live(
     until: Sequence[int | None],
     code_of: dict[str, int],
     n_items: int,
+    context: ContextReader | None = None,
 ) -> LiveHistory:
     """Read what customers have bought, in one scan.
 
@@ -63,12 +65,19 @@ def read_live(
     users : ids as text; None and text that is no id have no history
     until : for each customer the last moment that counts; None: all
     code_of : item code by id, for every item that the model knows
+    context : reads the context of each event; None: it is not read
     """
-    return _history(_rows(session, reader, users, until), reader, len(users), code_of, n_items)
+    rows = _rows(session, reader, users, until, context)
+    return _history(rows, reader, len(users), code_of, n_items, context)
 
 
 def _history(
-    rows: pa.Table, reader: PurchaseReader, n_users: int, code_of: dict[str, int], n_items: int
+    rows: pa.Table,
+    reader: PurchaseReader,
+    n_users: int,
+    code_of: dict[str, int],
+    n_items: int,
+    context: ContextReader | None,
 ) -> LiveHistory:
     """Make a history of rows in the order of ``_LIVE_ORDER``."""
     asked = np.asarray(rows.column("asked").to_numpy())
@@ -98,6 +107,8 @@ def _history(
         number_in_order(ptr, basket),
         number_in_order(ptr, visit),
         strength.astype(np.float32),
+        feedback_of(rows) if reader.has_feedback else None,
+        None if context is None else context.read(rows),
     )
     known = item < n_items
     quantity = np.asarray(rows.column("quantity").to_numpy())
@@ -184,8 +195,8 @@ def gather_everyone(session: Session, reader: PurchaseReader, *, with_bound: boo
     )
     session.execute(
         f"CREATE OR REPLACE TEMP TABLE _recsql_everyones AS SELECT e.place AS asked, "
-        f"{_LIVE_COLUMNS} FROM ({reader.sql}) AS p JOIN _recsql_everyone AS e "
-        f"ON e.user_id = p.user_id ORDER BY {_LIVE_ORDER}"
+        f"{_LIVE_COLUMNS}, p.context FROM ({reader.sql}) AS p JOIN _recsql_everyone AS e "
+        f"ON e.user_id = p.user_id ORDER BY {_LIVE_ORDER}, p.context"
     )
     counts = session.arrow("SELECT e.purchases FROM _recsql_everyone AS e ORDER BY e.place")
     return np.asarray(counts.column(0).to_numpy())
@@ -198,8 +209,11 @@ def read_block(
     last: int,
     code_of: dict[str, int],
     n_items: int,
+    context: ContextReader | None = None,
 ) -> tuple[pa.Array, LiveHistory]:
     """Read some of the customers of ``gather_everyone``, from a place to before another.
+
+    ``context`` reads that of each event; None: it is not read.
 
     Returns
     -------
@@ -211,10 +225,11 @@ def read_block(
         f"WHERE e.place {within.format('e.place')} ORDER BY e.place"
     )
     rows = session.arrow(
-        f"SELECT b.* REPLACE (b.asked - {first} AS asked) FROM _recsql_everyones AS b "
+        f"SELECT b.* EXCLUDE (context) REPLACE (b.asked - {first} AS asked)"
+        f"{'' if context is None else context.select('b')} FROM _recsql_everyones AS b "
         f"WHERE b.asked {within.format('b.asked')}"
     )
-    history = _history(rows, reader, last - first, code_of, n_items)
+    history = _history(rows, reader, last - first, code_of, n_items, context)
     return users.column(0).combine_chunks(), history
 
 
@@ -270,9 +285,23 @@ def _rows(
     reader: PurchaseReader,
     users: Sequence[str | None],
     until: Sequence[int | None],
+    context: ContextReader | None,
 ) -> pa.Table:
     import pyarrow as pa
 
+    kind = id_types(session)["user_id_type"]
+    more, last = ("", "") if context is None else (context.select("p"), ", p.context")
+
+    def read(asked: str, only: str) -> pa.Table:
+        return session.arrow(
+            f"SELECT a.asked, {_LIVE_COLUMNS}{more} FROM ({reader.sql}) AS p "
+            f"JOIN {asked} AS a ON p.user_id = TRY_CAST(a.id AS {kind}) "
+            f"WHERE (a.until IS NULL OR p.time IS NULL OR p.time <= a.until) {only}"
+            f"ORDER BY {_LIVE_ORDER}{last}"
+        )
+
+    if 1 <= len(users) <= MOST_LISTED:
+        return read(_as_values(users, until), _only(users, kind))
     table = pa.table(
         {
             "asked": pa.array(range(len(users)), pa.int32()),
@@ -280,14 +309,18 @@ def _rows(
             "until": pa.array(until, pa.int64()),
         }
     )
-    kind = id_types(session)["user_id_type"]
     with session.loaded(_recsql_asked=table):
-        return session.arrow(
-            f"SELECT a.asked, {_LIVE_COLUMNS} FROM ({reader.sql}) AS p "
-            f"JOIN _recsql_asked AS a ON p.user_id = TRY_CAST(a.id AS {kind}) "
-            f"WHERE (a.until IS NULL OR p.time IS NULL OR p.time <= a.until) {_only(users, kind)}"
-            f"ORDER BY {_LIVE_ORDER}"
-        )
+        return read("_recsql_asked", _only(users, kind))
+
+
+def _as_values(users: Sequence[str | None], until: Sequence[int | None]) -> str:
+    """Give few requests in the text of a query: a table costs more to bring there."""
+    rows = (
+        f"({place}, {'NULL' if user is None else literal(user)}::VARCHAR, "
+        f"CAST({'NULL' if moment is None else moment} AS BIGINT))"
+        for place, (user, moment) in enumerate(zip(users, until, strict=True))
+    )
+    return f"(SELECT v.asked, v.id, v.until FROM (VALUES {', '.join(rows)}) AS v(asked, id, until))"
 
 
 def _only(users: Sequence[str | None], kind: str) -> str:

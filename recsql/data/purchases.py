@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import duckdb
+
 from recsql.columns import INTEGER_TYPES, MICROSECONDS_PER_DAY, REAL_TIME_TYPES
-from recsql.data.bind import is_argument_bound, time_sql
+from recsql.data.bind import bound_definition, is_argument_bound, time_sql
 from recsql.database import Session
 from recsql.errors import ParameterError
 from recsql.settings import setting_number, setting_text
@@ -19,7 +21,8 @@ class PurchaseReader:
     ----------
     sql : SELECT with user_id, item_id, basket_id, session_id, time (BIGINT: microseconds since
         1970, or the ordering integer; NULL without one), day (days since 1970; NULL without real
-        time), strength (DECIMAL: weight of the event), quantity (DOUBLE) and row_hash (UBIGINT)
+        time), strength (DECIMAL: weight of the event), quantity (DOUBLE), rating (DOUBLE), event
+        (VARCHAR), context (STRUCT) and row_hash (UBIGINT)
     now : the present on the scale of ``time``; None without times
     today : the present as days since 1970; None without real time
     baskets : 'bound' (basket_id), 'windows' (time) or 'none'
@@ -29,6 +32,7 @@ class PurchaseReader:
     sessions : 'bound' (session_id), 'breaks' (time) or 'none': a customer is one session
     session_microseconds : a longer break between two events ends a session
     prunable : whether a condition on ``ts`` can be written as a TIMESTAMP
+    has_feedback : whether kinds of events or ratings are bound
     """
 
     sql: str
@@ -41,6 +45,7 @@ class PurchaseReader:
     sessions: str
     session_microseconds: int
     prunable: bool
+    has_feedback: bool
 
     def of_days(self, first: int, last: int) -> str:
         """Give the SQL of the purchases of some days, and perhaps of others.
@@ -52,6 +57,14 @@ class PurchaseReader:
             return self.sql
         start, end = first * MICROSECONDS_PER_DAY, (last + 1) * MICROSECONDS_PER_DAY
         return f"{self.sql} AND i.ts >= make_timestamp({start}) AND i.ts < make_timestamp({end})"
+
+    def between(self, after: int, until: int) -> str:
+        """Give the SQL of the purchases after a time, on the scale of times, and until another."""
+        days = self.of_days(after // MICROSECONDS_PER_DAY, until // MICROSECONDS_PER_DAY)
+        return (
+            f"SELECT b.* FROM ({days if self.real_time else self.sql}) AS b "
+            f"WHERE b.time > {after} AND b.time <= {until}"
+        )
 
 
 def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
@@ -73,7 +86,7 @@ def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
         sessions = "breaks" if real else "none"
     hours = setting_number(session, "basket_hours", least=0)
     minutes = setting_number(session, "session_gap_minutes", least=0)
-    weights = session.rows(
+    weights = session.known(
         "SELECT w.event, w.weight::VARCHAR FROM recsql.event_weights AS w ORDER BY w.event"
     )
     sql = _purchase_sql(
@@ -84,11 +97,8 @@ def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
         # The present moves with the data: only a fixed or clock-bound one excludes rows.
         until=now,
     )
-    bound = session.value(
-        "SELECT s.definition FROM recsql.sources AS s WHERE s.source = 'interactions'"
-    )
-    version = session.value("SELECT version()")
-    definition = repr((bound, weights, version, hours if baskets == "windows" else None))
+    bound = bound_definition(session, "interactions")
+    definition = repr((bound, weights, duckdb.__version__, hours if baskets == "windows" else None))
     today = now // MICROSECONDS_PER_DAY if real and now is not None else None
     return PurchaseReader(
         sql,
@@ -101,6 +111,9 @@ def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
         sessions=sessions,
         session_microseconds=int(minutes * 60_000_000),
         prunable=has_ts and kind == "TIMESTAMP",
+        has_feedback=any(
+            is_argument_bound(session, "interactions", name) for name in ("event", "rating")
+        ),
     )
 
 
@@ -143,6 +156,7 @@ def _purchase_sql(*, time: str, has_ts: bool, real: bool, weighted: bool, until:
     return (
         f"SELECT i.user_id, i.item_id, i.basket_id, i.session_id, {moment} AS time, {day} AS day, "
         f"{strength}::DECIMAL(18, 6) AS strength, coalesce(i.quantity, 1) AS quantity, "
+        "i.rating, i.event, i.context, "
         f"hash(i.user_id, i.item_id, {moment}, i.basket_id, {strength}::DECIMAL(18, 6)) "
         f"AS row_hash FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"
     )

@@ -9,9 +9,12 @@ import numpy as np
 
 from recsql.data.attributes import read_features
 from recsql.data.bind import is_bound
+from recsql.data.context import ContextReader
 from recsql.data.events import Events, read_actors, read_events
 from recsql.data.features import AttributeEncoder, Features
 from recsql.data.history import BUYER, History, read_codes, read_fingerprints, read_history
+from recsql.data.knowledge import Knowledge, knowledge_fingerprint, read_knowledge
+from recsql.data.offered import Unsold, read_unsold
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.database import Session
 from recsql.settings import setting_int
@@ -77,6 +80,10 @@ class Snapshot:
     events : purchases of customers in order of time; None where nobody asked for them
     user_features, item_features : a row a known customer, an item; None where none are bound
     encoder : how attributes of customers became features; None without
+    context_encoder : how the context of events became features; None without
+    unsold : bound items that nobody bought; None where nobody asked for them, or there are none
+    knowledge : facts about items; None where none are bound or nobody asked for them
+    facts : fingerprint of these facts; None where nobody asked for them
     """
 
     reader: PurchaseReader
@@ -89,17 +96,34 @@ class Snapshot:
     user_features: Features | None = None
     item_features: Features | None = None
     encoder: AttributeEncoder | None = None
+    context_encoder: AttributeEncoder | None = None
+    unsold: Unsold | None = None
+    knowledge: Knowledge | None = None
+    facts: int | None = None
 
     @property
     def n_items(self) -> int:
         """Count the items that were bought."""
         return len(self.item_ids)
 
+    def ids_of_all(self, *, unsold: bool) -> pa.Array:
+        """Give the ids of the items, with those that nobody bought or without them."""
+        return self.unsold.all_ids(self.item_ids) if unsold and self.unsold else self.item_ids
+
 
 def read_snapshot(
-    session: Session, *, with_events: bool = False, with_features: bool = False
+    session: Session,
+    *,
+    with_events: bool = False,
+    with_features: bool = False,
+    with_context: bool = False,
+    with_unsold: bool = False,
+    with_knowledge: bool = False,
+    context_encoder: AttributeEncoder | None = None,
 ) -> Snapshot:
-    """Read everything, events and attributes where they are asked for.
+    """Read everything; what ``with_…`` names only where it is asked for.
+
+    ``context_encoder`` is that of an earlier reading; None: it is learned.
 
     Leaves the TEMP tables _recsql_…, names no view of a user can mean.
     """
@@ -118,17 +142,38 @@ def read_snapshot(
         )
         item_days = read_item_day_arrays(session, "_recsql_item_day")
         events = None
+        context = ContextReader.bound(session, context_encoder) if with_context else None
         if with_events:
             n_actors = read_actors(session, reader)
-            events = read_events(session, reader, len(item_ids), n_actors, _share(session))
-        users, items, encoder = None, None, None
+            share = _share(session)
+            events = read_events(session, reader, len(item_ids), n_actors, share, context)
+        users, items, encoder, unsold = None, None, None, None
         if with_features and is_bound(session, "users"):
             ids = buyers.column("user_id").slice(0, int(history.is_user.sum()))
             users, encoder = read_features(session, "users", _one_chunk(ids))
         if with_features and is_bound(session, "items"):
-            items, _ = read_features(session, "items", item_ids)
+            items, of_items = read_features(session, "items", item_ids)
+            if with_unsold:
+                unsold = read_unsold(session, len(item_ids), of_items)
+        knowledge = None
+        if with_knowledge and is_bound(session, "knowledge"):
+            knowledge = read_knowledge(session)
+        facts = knowledge_fingerprint(session) if with_knowledge else None
     return Snapshot(
-        reader, item_ids, available, history, buyers, item_days, events, users, items, encoder
+        reader,
+        item_ids,
+        available,
+        history,
+        buyers,
+        item_days,
+        events,
+        users,
+        items,
+        encoder,
+        None if context is None else context.encoder,
+        unsold,
+        knowledge,
+        facts,
     )
 
 

@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     tasks.trending_has_time,
     tasks.customers_are_known,
     tasks.repeat_has_time,
+    tasks.rating_has_ratings,
     tasks.references_have_attributes,
     rows.null_items,
     rows.null_users,

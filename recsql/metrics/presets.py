@@ -10,9 +10,11 @@ _QUALITY = {
     "first": _ONE_ITEM,
     "next": _ONE_ITEM,
     "popular": {"ndcg": 1.0},
+    "rating": {"rmse": 1.0},
     "repeat": {"interval_mae": 1.0},
     "trending": {"ndcg": 1.0},
 }
+_REPORTED = {"repeat": ("interval_coverage",), "rating": ("mae",)}
 _COSTS = ("train_seconds", "predict_microseconds", "peak_memory_bytes", "size_bytes")
 # As the registry says; it is not asked, because it loads numpy.
 LESS_IS_BETTER = frozenset({*_COSTS, "interval_mae", "interval_mse", "mae", "perplexity", "rmse"})
@@ -41,5 +43,5 @@ def preset_weights(preset: str, task: str) -> dict[str, float]:
     quality = _QUALITY.get(task, _SEVERAL_ITEMS)
     weights = {name: round((1 - cost) * weight, 6) for name, weight in quality.items()}
     weights |= {name: round(cost * share, 6) for name, share in zip(_COSTS, shares, strict=True)}
-    reported = ("interval_coverage",) if task == "repeat" else ("coverage", "diversity", "novelty")
+    reported = _REPORTED.get(task, ("coverage", "diversity", "novelty"))
     return weights | dict.fromkeys(reported, 0.0)

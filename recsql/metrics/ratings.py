@@ -35,6 +35,25 @@ def rmse(predicted: Array, actual: Array) -> float:
     return math.sqrt(float(np.mean(error * error))) if len(error) else float("nan")
 
 
+def rmse_parts(error: Array) -> Array:
+    """Give what each rating adds to the root of the mean squared error: float64[n], >= 0.
+
+    Their mean is the root. It is as uncertain as they say, to first order: the root grows with a
+    squared error by half of its inverse.
+
+    Parameters
+    ----------
+    error : float64[n]    predicted less actual ratings
+
+    Source: Hampel, "The influence curve and its role in robust estimation", Journal of the
+    American Statistical Association 69, 1974.
+    """
+    square = error * error
+    mean = float(square.mean()) if len(square) else 0.0
+    root = math.sqrt(mean)
+    return np.asarray((square + mean) / (2 * root)) if root > 0 else np.zeros(len(error))
+
+
 def mae(predicted: Array, actual: Array) -> float:
     """Give the mean absolute error.
 
@@ -81,6 +100,7 @@ METRICS = (
         "root of the mean squared error; the scale is the width of ratings from 1 to 5",
         "ratings",
         compute=rmse,
+        is_mean=False,
     ),
     Metric(
         "mae",

@@ -46,6 +46,8 @@ class Metric:
     scale : 'linear', 'log' (equal ratios are equally far apart) or 'decades' (as 'log', but only
         the power of ten counts)
     compute : the function that gives it; None where it is measured
+    is_mean : whether it is the mean of what it is for single queries; else these are only what
+        each adds to it, and may lie beyond the ends of the scale
     """
 
     name: str
@@ -58,6 +60,7 @@ class Metric:
     needs: str
     scale: str = "linear"
     compute: Callable[..., Any] | None = None
+    is_mean: bool = True
 
     def place(self, value: Any) -> Any:
         """Give where a value, or an array of them, lies between ``low``, 0, and ``high``, 1.
@@ -70,6 +73,18 @@ class Metric:
         if self.scale == "decades":
             value, low, high = np.floor(value), np.floor(low), np.floor(high)
         return (value - low) / (high - low)
+
+    def places(self, values: Array) -> Array:
+        """Give where the values of queries lie; the mean is where their mean lies.
+
+        Parameters
+        ----------
+        values : float64[n]
+        """
+        if self.is_mean:
+            return np.asarray(self.place(values))
+        mean = float(values.mean())
+        return np.asarray(self.place(mean) + (values - mean) / (self.high - self.low))
 
     def row(self) -> tuple[Any, ...]:
         """Give the metric as a row of a table: its attributes but the function."""

@@ -4,244 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from recsql.columns import MICROSECONDS_PER_DAY
-from recsql.data.events import Events
-from recsql.data.features import Features
-from recsql.data.history import History
-from recsql.data.snapshot import ItemDays
+from recsql.data.knowledge import ItemFacts
 from recsql.errors import NotTrainedError, ParameterError
 from recsql.kernels.topk import top_k
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Recommended, Requests
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-
-@dataclass(frozen=True)
-class Purchases:
-    """What a model learns from.
-
-    Attributes
-    ----------
-    history : baskets of every buyer; item codes ascend with the id
-    item_days : transactions an item and day
-    today : int or None      days since 1970; None without real time
-    group_cap : int          items of one customer or basket that form pairs
-    events : Events or None  purchases of customers in order of time; None where no model asks
-    user_features : Features or None    a row a customer of the events; None where none are bound
-    item_features : Features or None    a row an item; None where none are bound
-    """
-
-    history: History
-    item_days: ItemDays
-    today: int | None
-    group_cap: int
-    events: Events | None = None
-    user_features: Features | None = None
-    item_features: Features | None = None
-
-    @property
-    def n_items(self) -> int:
-        """Count the items."""
-        return self.history.n_items
-
-    @cached_property
-    def shared(self) -> dict[Hashable, Any]:
-        """What models that learn from the same purchases may count once and share."""
-        return {}
-
-    @cached_property
-    def user_groups(self) -> tuple[Array, Array]:
-        """Give (ptr, item) of the distinct items of each customer, at most the newest cap."""
-        return self.history.user_groups(self.group_cap)
-
-    @cached_property
-    def basket_groups(self) -> tuple[Array, Array]:
-        """Give (ptr, item) of the distinct items of each basket, at most cap."""
-        return self.history.basket_groups(self.group_cap)
-
-    def before(self, cut: int, day: int | None) -> Purchases:
-        """Give what was known just before a time, on the scale of baskets and of days."""
-        days = self.item_days
-        if day is not None:
-            kept = days.day < day
-            days = ItemDays(days.item[kept], days.day[kept], days.transactions[kept])
-        return Purchases(
-            self.history.before(cut),
-            days,
-            None if day is None else day - 1,
-            self.group_cap,
-            None if self.events is None else self.events.before(cut),
-            self.user_features,
-            self.item_features,
-        )
-
-    @property
-    def size(self) -> int:
-        """Count the entries of baskets, or the events where these are more."""
-        events = 0 if self.events is None else len(self.events.item)
-        return max(len(self.history.basket_item), events)
-
-    def random_part(self, share: float, rng: np.random.Generator) -> tuple[Purchases, Array]:
-        """Give the purchases of a random share of the buyers, and who is who.
-
-        Returns
-        -------
-        purchases, and the place there of each customer of these events, int64[n_users]: -1 for
-        one who is not among them; empty without events
-        """
-        chosen = rng.random(self.history.n_buyers) < share
-        if self.events is None:
-            return self.of_buyers(chosen), np.empty(0, dtype=np.int64)
-        n_known = min(int(self.history.is_user.sum()), self.events.n_users)
-        users = np.concatenate(
-            [
-                chosen[self.history.is_user][:n_known],
-                rng.random(self.events.n_users - n_known) < share,
-            ]
-        )
-        place = np.where(users, np.cumsum(users) - 1, -1)
-        return self._of_users(chosen, np.flatnonzero(users)), place
-
-    def only_events(self, events: Events, users: Array | None = None) -> Purchases:
-        """Give purchases of which nothing but some events is known.
-
-        Parameters
-        ----------
-        users : int[n_users]    which customers of these purchases they are of; None: all of them
-        """
-        none = np.empty(0, dtype=np.int64)
-        history = self.history.select(np.zeros(self.history.n_buyers, dtype=bool))
-        days = ItemDays(none.astype(np.int32), none, none)
-        return Purchases(
-            history,
-            days,
-            None,
-            self.group_cap,
-            events,
-            self.user_features if users is None else self._features_of(users),
-            self.item_features,
-        )
-
-    def of_buyers(self, chosen: Array) -> Purchases:
-        """Give the purchases of some buyers, bool[n_buyers], without those of nobody."""
-        return self._of_users(chosen, np.flatnonzero(chosen[self.history.is_user]))
-
-    def of_baskets(self, chosen: Array) -> Purchases:
-        """Give some baskets, bool[n_baskets], of which no events are known."""
-        return self._counted_again(self.history.of_baskets(chosen), None, self.user_features)
-
-    def _of_users(self, buyers: Array, users: Array) -> Purchases:
-        events = None if self.events is None else self.events.of_users(users)
-        return self._counted_again(self.history.select(buyers), events, self._features_of(users))
-
-    def _features_of(self, users: Array) -> Features | None:
-        if self.user_features is None:
-            return None
-        return self.user_features.of_rows(users[users < self.user_features.n_rows])
-
-    def _counted_again(
-        self, history: History, events: Events | None, features: Features | None
-    ) -> Purchases:
-        """Give part of the purchases; an item is counted once a basket for the day of it."""
-        days = self.item_days
-        if self.today is not None:
-            day = np.repeat(
-                history.basket_time // MICROSECONDS_PER_DAY, np.diff(history.basket_ptr)
-            )
-            least = int(day.min(initial=0))
-            width = int(day.max(initial=0)) - least + 1
-            key, sold = np.unique(
-                history.basket_item * np.int64(width) + (day - least), return_counts=True
-            )
-            days = ItemDays((key // width).astype(np.int32), key % width + least, sold)
-        return Purchases(
-            history, days, self.today, self.group_cap, events, features, self.item_features
-        )
-
-
-@dataclass(frozen=True)
-class Requests:
-    """What is asked, one entry a request; a model reads what it needs and ignores the rest.
-
-    Attributes
-    ----------
-    item : int32[n]             the item asked about; -1 for none
-    user : int32[n]             the customer's place in ``events`` of training; -1 for a new one
-    events : Events or None     one customer a request: what they bought, as known at the request
-    time : int64[n] or None     the moment of the request, on the scale of the events
-    exclude_bought : bool       leave out what the customer has bought
-    features : Features or None one row a request: the customer's attributes, as encoded for
-                                training; None where none are known
-    """
-
-    item: Array
-    user: Array
-    events: Events | None = None
-    time: Array | None = None
-    exclude_bought: bool = False
-    features: Features | None = None
-
-    def __len__(self) -> int:
-        """Count the requests."""
-        return len(self.item)
-
-    @classmethod
-    def of_items(cls, item: Array) -> Requests:
-        """Ask about items, -1 for none: int[n]."""
-        item = np.asarray(item, dtype=np.int32)
-        return cls(item, np.full(len(item), -1, dtype=np.int32))
-
-    @classmethod
-    def of_customers(
-        cls,
-        user: Array,
-        events: Events,
-        *,
-        time: Array | None = None,
-        exclude_bought: bool = False,
-        features: Features | None = None,
-    ) -> Requests:
-        """Ask for customers with what they bought, and with their attributes."""
-        user = np.asarray(user, dtype=np.int32)
-        item = np.full(len(user), -1, dtype=np.int32)
-        return cls(item, user, events, time, exclude_bought, features)
-
-    def part(self, first: int, last: int) -> Requests:
-        """Give the requests first <= n < last."""
-        return self.chosen(np.arange(first, min(last, len(self))))
-
-    def chosen(self, places: Array) -> Requests:
-        """Give the requests at some places."""
-        return Requests(
-            self.item[places],
-            self.user[places],
-            None if self.events is None else self.events.of_users(places),
-            None if self.time is None else self.time[places],
-            self.exclude_bought,
-            None if self.features is None else self.features.of_rows(places),
-        )
-
-
-@dataclass(frozen=True)
-class Recommended:
-    """Lists of recommendations, one row a request.
-
-    Attributes
-    ----------
-    item : int32[n_requests, k]       item codes, best first; -1 where a list has ended
-    score : float64[n_requests, k]    0 where a list has ended
-    support : int32[n_requests, k]    groups behind the score; 0 where a model has none
-    """
-
-    item: Array
-    score: Array
-    support: Array
+NETWORK_EFFORT = 4
 
 
 class Model(ABC):
@@ -254,9 +31,11 @@ class Model(ABC):
     baseline_for : tasks where it is only measured, as the trivial answer to beat
     needs_real_time : whether it needs dates or timestamps
     needs_events : whether it learns from, and answers by, the events of customers
+    reads_knowledge : whether it learns from facts about items, where they are bound
     needs_attributes_for : tasks where it says no more than best sellers without attributes
     refreshes : whether its stored answers can be brought up to date by what changed alone
-    effort : 0 one look at the counts, 1 counting, 2 linear algebra, 3 many rounds; less comes first
+    effort : 0 one look at the counts, 1 counting, 2 linear algebra, 3 many rounds, 4 a network;
+        less comes first
     """
 
     name: ClassVar[str]
@@ -264,6 +43,7 @@ class Model(ABC):
     baseline_for: ClassVar[tuple[str, ...]] = ()
     needs_real_time: ClassVar[bool] = False
     needs_events: ClassVar[bool] = False
+    reads_knowledge: ClassVar[bool] = False
     needs_attributes_for: ClassVar[tuple[str, ...]] = ()
     refreshes: ClassVar[bool] = False
     effort: ClassVar[int] = 1
@@ -287,7 +67,7 @@ class Model(ABC):
                 f"{self.name} must have purchases of known customers, got none. Bind user_id."
             )
         self._fit(purchases)
-        self.n_items_ = purchases.n_items
+        self.n_items_ = purchases.n_offered if self.offers_unsold() else purchases.n_items
         return self
 
     @classmethod
@@ -295,6 +75,37 @@ class Model(ABC):
         """Give the settings that compete where nobody asks for others."""
         del real_time
         return [cls()]
+
+    def reads_time(self) -> bool:
+        """Tell whether answers depend on the moment of the request."""
+        return False
+
+    def exposure_microseconds(self) -> int | None:
+        """Give the time before a request whose events change its answer; None: none does."""
+        return None
+
+    def reads_attributes(self, task: str) -> bool:
+        """Tell whether answers for a task depend on attributes of the customer."""
+        return task in ("first", "for_you")
+
+    def learns_context(self) -> bool:
+        """Tell whether it learns from the context of events, where one is bound."""
+        return False
+
+    def reads_context(self) -> bool:
+        """Tell whether answers depend on the context of the request."""
+        return False
+
+    def offers_unsold(self) -> bool:
+        """Tell whether it can recommend items that nobody bought.
+
+        The items of such a model are numbered with those (``Unsold``), of any other without.
+        """
+        return False
+
+    def unsold_items(self) -> Array:
+        """Give the codes of the items in no purchase of training, ascending: int32[n]."""
+        return np.empty(0, dtype=np.int32)
 
     def params(self) -> dict[str, Any]:
         """Give the settings by name."""
@@ -304,9 +115,33 @@ class Model(ABC):
         """Give what was learned, by name: the whole persistence of the model."""
         return {}
 
-    def restore(self, arrays: Mapping[str, Array], n_items: int) -> Self:
-        """Take back what ``arrays`` gave."""
+    def item_facts(self) -> ItemFacts | None:
+        """Give the facts about items that answers follow, to explain them; most models have none.
+
+        They are known to a model that has just learned, not to one that was restored.
+        """
+        return None
+
+    def files(self, vocabulary: str) -> dict[str, bytes]:
+        """Give what was learned and is no array, by name; most models have none.
+
+        Parameters
+        ----------
+        vocabulary : hash of what the codes of items and attributes mean
+        """
+        del vocabulary
+        return {}
+
+    def restore(
+        self,
+        arrays: Mapping[str, Array],
+        n_items: int,
+        files: Mapping[str, bytes] | None = None,
+        vocabulary: str = "",
+    ) -> Self:
+        """Take back what ``arrays`` and ``files`` gave."""
         self._restore(arrays)
+        self._take_files(files or {}, vocabulary)
         self.n_items_ = n_items
         return self
 
@@ -323,6 +158,12 @@ class Model(ABC):
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:  # noqa: B027
         """Take arrays back; models without arrays need not care."""
+
+    def _take_files(self, files: Mapping[str, bytes], vocabulary: str) -> None:  # noqa: B027
+        """Take files back; models without files need not care."""
+
+
+PairScorer = Callable[[Array, Array], Array]
 
 
 class Recommender(Model):
@@ -353,32 +194,63 @@ class Recommender(Model):
             raise ParameterError(f"{self.name} must be asked for customers, got none.")
         return self._recommend(requests, k, candidates)
 
+    def score_pairs(self, requests: Requests, row: Array, item: Array) -> Array:
+        """Score any items for any of the requests, whatever was bought: see ``pair_scorer``."""
+        return self.pair_scorer(requests)(row, item)
+
+    def pair_scorer(self, requests: Requests) -> PairScorer:
+        """Give a function that scores any items for any of the requests, as often as it is asked.
+
+        It takes ``row``, int[n]: the place among the requests, and ``item``, int[n]: codes, -1 for
+        an item that is not known. It gives float64[n], NaN where the model says nothing about the
+        item for this request.
+
+        Raises
+        ------
+        NotTrainedError
+            The model was not fitted.
+        ParameterError
+            The model needs the purchases of customers and got none.
+        """
+        self._check_fitted()
+        if self.needs_events and requests.events is None:
+            raise ParameterError(f"{self.name} must be asked for customers, got none.")
+        scorer = self._pair_scorer(requests)
+
+        def score(row: Array, item: Array) -> Array:
+            found = np.full(len(row), np.nan)
+            known = np.flatnonzero(item >= 0)
+            if len(known):
+                found[known] = scorer(row[known], item[known])
+            return found
+
+        return score
+
+    def _pair_scorer(self, requests: Requests) -> PairScorer:
+        return partial(self._score_pairs, requests)
+
+    def _score_pairs(self, requests: Requests, row: Array, item: Array) -> Array:
+        """Score pairs; here from whole lists, some requests at a time."""
+        found = np.full(len(row), np.nan)
+        for asked, pairs in self._by_request(row):
+            listed = self._recommend(requests.chosen(asked), self.n_items_, None)
+            table = np.full((len(asked), self.n_items_ + 1), np.nan)
+            np.put_along_axis(table, np.where(listed.item < 0, -1, listed.item), listed.score, 1)
+            found[pairs] = table[np.searchsorted(asked, row[pairs]), item[pairs]]
+        return found
+
+    def _by_request(self, row: Array) -> Iterator[tuple[Array, Array]]:
+        """Give some of the requests asked, ascending, and the pairs of these."""
+        distinct, place = np.unique(row, return_inverse=True)
+        order = np.argsort(place, kind="stable")
+        most = max(1, MOST_SCORES // max(self.n_items_, 1))
+        for first in range(0, len(distinct), most):
+            edges = np.searchsorted(place[order], [first, first + most])
+            yield distinct[first : first + most], order[edges[0] : edges[1]]
+
     @abstractmethod
     def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
         """Recommend; arguments are checked."""
-
-
-def first_of_order(
-    order: Array, requests: Requests, k: int, candidates: Array | None = None
-) -> Array:
-    """Give each request the first ``k`` items of one order that it may get: int32[n_requests, k].
-
-    Parameters
-    ----------
-    order : int32[n]    item codes, best first
-    """
-    if candidates is not None:
-        order = order[candidates[order]]
-    item = np.full((len(requests), k), -1, dtype=np.int32)
-    ptr, bought = np.zeros(len(requests) + 1, dtype=np.int64), order[:0]
-    if requests.exclude_bought and requests.events is not None:
-        ptr, bought = requests.events.distinct_items()
-    for row, asked in enumerate(requests.item):
-        left_out = bought[ptr[row] : ptr[row + 1]]
-        best = order[: k + 1 + len(left_out)]
-        best = best[(best != asked) & ~np.isin(best, left_out)][:k]
-        item[row, : len(best)] = best
-    return item
 
 
 MOST_SCORES = 4_000_000  # scores in memory at a time: 16 MB
@@ -403,6 +275,14 @@ class ScoringRecommender(Recommender):
                 left_out=part.events.distinct_items() if part.exclude_bought else None,
             )
         return Recommended(item, score, np.zeros_like(item))
+
+    def _score_pairs(self, requests: Requests, row: Array, item: Array) -> Array:
+        found = np.empty(len(row))
+        for asked, pairs in self._by_request(row):
+            scores = self._scores(requests.chosen(asked))
+            found[pairs] = scores[np.searchsorted(asked, row[pairs]), item[pairs]]
+        found[np.isneginf(found)] = np.nan
+        return found
 
     @abstractmethod
     def _scores(self, requests: Requests) -> Array:

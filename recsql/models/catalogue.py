@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 
 from recsql import models as room
@@ -32,6 +33,12 @@ def models_for(task: str) -> list[type[Model]]:
 def baselines_for(task: str) -> list[type[Model]]:
     """Give the models that are only measured for a task."""
     return [model for model in catalogue().values() if task in model.baseline_for]
+
+
+def any_reads_knowledge(names: Iterable[str]) -> bool:
+    """Tell whether one of some models learns from facts; unknown names are passed over."""
+    known = catalogue()
+    return any(known[name].reads_knowledge for name in names if name in known)
 
 
 def model_named(name: str) -> type[Model]:

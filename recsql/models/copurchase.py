@@ -23,7 +23,9 @@ from recsql.kernels.pairs import (
     relabel_pairs,
 )
 from recsql.kernels.ranking import Neighbours
-from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
+from recsql.models.base import Array, Recommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Recommended, Requests
 
 HALF_LIVES_DAYS = (30.0, 120.0)
 SIZE_POWER = 0.5

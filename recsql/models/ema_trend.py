@@ -9,7 +9,9 @@ import numpy as np
 
 from recsql.errors import ParameterError
 from recsql.kernels.trend import trend
-from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests, first_of_order
+from recsql.models.base import Array, Recommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Recommended, Requests, first_of_order
 
 
 @dataclass

@@ -6,7 +6,8 @@ import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.errors import ParameterError
-from recsql.models.base import Array, Purchases
+from recsql.models.base import Array
+from recsql.models.purchases import Purchases
 
 
 def first_shares(purchases: Purchases, half_life_days: float | None) -> tuple[Array, Array]:

@@ -7,7 +7,10 @@ from abc import abstractmethod
 import numpy as np
 
 from recsql.kernels.groups import Groups, build_groups
-from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.kernels.table_sums import add_factors
+from recsql.models.base import Array, ScoringRecommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 
 class FoldInRecommender(ScoringRecommender):
@@ -59,6 +62,32 @@ class FoldInRecommender(ScoringRecommender):
         """Give (ptr, item) of those that were bought in training."""
         known = np.flatnonzero(self.buyers_[item] > 0)
         return np.searchsorted(known, ptr).astype(np.int64), item[known]
+
+
+class FactorRecommender(FoldInRecommender):
+    """Score items by the product of their vector with one that is folded in from a history.
+
+    ``factors_``, float32[n_items, width], are the vectors of items.
+    """
+
+    factors_: Array
+
+    def _lay_out(self) -> None:
+        self._to_items = np.ascontiguousarray(self.factors_.T)
+
+    @property
+    def item_vectors(self) -> Array:
+        """Give the vectors of items: float32[n_items, width]; 0 where nobody bought one."""
+        return self.factors_
+
+    @abstractmethod
+    def fold_in(self, ptr: Array, item: Array) -> Array:
+        """Give the vectors of customers by their items, as in ``Groups``: float32[n, width]."""
+
+    def _sums(self, ptr: Array, item: Array) -> Array:
+        scores = np.zeros((len(ptr) - 1, len(self.factors_)), dtype=np.float32)
+        add_factors(scores, self.fold_in(ptr, item), self._to_items)
+        return scores
 
 
 def newest_items_of_all(purchases: Purchases) -> Groups:

@@ -10,7 +10,9 @@ import numpy as np
 
 from recsql.data.events import pointers
 from recsql.errors import ParameterError
-from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.models.base import Array, ScoringRecommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 
 @dataclass

@@ -12,8 +12,10 @@ from recsql.data.events import Events, pointers
 from recsql.data.features import Features
 from recsql.errors import ParameterError
 from recsql.kernels.profiles import Profiles, Vote, index_profiles, vote_of_nearest
-from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.models.base import Array, ScoringRecommender
 from recsql.models.first_buyers import check_half_life, first_shares
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 DIMENSIONS = 128  # of vectors in the index; more features are projected
 LINKS, EFFORT = 16, 80  # of the index: neighbours of a vector, and places looked at in building

@@ -11,13 +11,12 @@ import numpy as np
 from recsql.errors import ParameterError
 from recsql.kernels.groups import Groups, build_groups
 from recsql.kernels.least_squares import principal_axes, solve_groups
-from recsql.kernels.table_sums import add_factors
 from recsql.models.base import Array
-from recsql.models.fold_in import FoldInRecommender
+from recsql.models.fold_in import FactorRecommender
 
 
 @dataclass
-class IALS(FoldInRecommender):
+class IALS(FactorRecommender):
     """Factorize who bought what by alternating least squares, with all pairs as weak zeros.
 
     Minimises the sum of (w . h - 1)**2 over purchases, plus a weight times that of (w . h)**2 over
@@ -96,22 +95,9 @@ class IALS(FoldInRecommender):
         ridge = (unit * weight**self.frequency_power).astype(np.float32)
         return solve_groups(groups, table, spectrum * np.float32(pair), ridge)
 
-    def _lay_out(self) -> None:
-        self._to_items = np.ascontiguousarray(self.factors_.T)
-
-    @property
-    def item_vectors(self) -> Array:
-        """Give the factors of the items: float32[n_items, width]; 0 where nobody bought one."""
-        return self.factors_
-
     def fold_in(self, ptr: Array, item: Array) -> Array:
         """Give the factors of customers by their items, as in ``Groups``: float32[n, width]."""
         return self._solve(Groups(ptr, item), self.spectrum_, self.factors_, self.side_)
-
-    def _sums(self, ptr: Array, item: Array) -> Array:
-        scores = np.zeros((len(ptr) - 1, len(self.factors_)), dtype=np.float32)
-        add_factors(scores, self.fold_in(ptr, item), self._to_items)
-        return scores
 
     def arrays(self) -> dict[str, Array]:
         """Give the customers of each item, the factors of items, and what folding in needs."""

@@ -13,8 +13,9 @@ from recsql.kernels.groups import Groups
 from recsql.kernels.list_search import best_of_lists
 from recsql.kernels.neighbour_lists import NeighbourLists, neighbour_lists
 from recsql.kernels.table_sums import sum_lists
-from recsql.models.base import Array, Recommended, Requests
+from recsql.models.base import Array
 from recsql.models.fold_in import FoldInRecommender
+from recsql.models.requests import Recommended, Requests
 
 WEIGHTINGS = ("cosine", "jaccard")
 

@@ -14,7 +14,9 @@ from recsql.errors import MissingExtraError, ParameterError
 from recsql.kernels.dense import one_blas_thread
 from recsql.kernels.table_sums import sum_rows
 from recsql.kernels.vector_products import score_vectors
-from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.models.base import Array, ScoringRecommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

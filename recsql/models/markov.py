@@ -10,7 +10,9 @@ import numpy as np
 
 from recsql.errors import ParameterError, did_you_mean
 from recsql.kernels.transitions import Transitions, count_transitions, score_transitions
-from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.models.base import Array, ScoringRecommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 WITHIN = ("customer", "session")
 

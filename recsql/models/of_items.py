@@ -10,10 +10,12 @@ import numpy as np
 from recsql.errors import ParameterError
 from recsql.kernels.groups import Groups
 from recsql.kernels.topk import top_k
-from recsql.models.base import MOST_SCORES, Array, Purchases, Recommended, Requests
+from recsql.models.base import MOST_SCORES, Array
 from recsql.models.ease import Ease
 from recsql.models.fold_in import FoldInRecommender
 from recsql.models.graph_filter import GraphFilter
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Recommended, Requests
 
 
 class OfItemsRecommender(FoldInRecommender):

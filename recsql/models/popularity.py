@@ -9,7 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recsql.errors import ParameterError
-from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests, first_of_order
+from recsql.models.base import Array, Recommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Recommended, Requests, first_of_order
 
 WINDOWS_DAYS = (30, 7, 90)
 HALF_LIVES_DAYS = (7.0, 30.0, 90.0)

@@ -13,7 +13,9 @@ from recsql.errors import ParameterError, did_you_mean
 from recsql.kernels.random_walk import Rows, random_walks
 from recsql.kernels.walk_graph import build_walk_graph
 from recsql.kernels.walk_steps import FRACTIONS, Rule
-from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
+from recsql.models.base import Array, Recommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Recommended, Requests
 
 SIDES = ("customers", "baskets")
 MOST_BIAS = 100

@@ -12,7 +12,8 @@ from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events
 from recsql.errors import ParameterError
 from recsql.kernels.repeat_states import States, walk
-from recsql.models.base import Array, Model, Purchases
+from recsql.models.base import Array, Model
+from recsql.models.purchases import Purchases
 
 LAST_DAY = np.iinfo(np.int64).max
 VISIT_FADE = 0.5 ** (1.0 / 3.0)  # an interval between visits counts half three visits later

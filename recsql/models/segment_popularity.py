@@ -11,8 +11,10 @@ import numpy as np
 from recsql.data.events import Events, pointers
 from recsql.data.features import Features
 from recsql.errors import ParameterError
-from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.models.base import Array, ScoringRecommender
 from recsql.models.first_buyers import check_half_life, first_shares
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

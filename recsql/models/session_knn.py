@@ -12,7 +12,9 @@ from recsql.data.events import Events, pointers
 from recsql.errors import ParameterError
 from recsql.kernels.session_index import SessionIndex, index_sessions
 from recsql.kernels.session_neighbours import Asked, Weights, vote
-from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
+from recsql.models.base import Array, Recommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Recommended, Requests
 
 REACH = 200  # places beyond which an item counts as at this distance
 

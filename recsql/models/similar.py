@@ -11,9 +11,10 @@ import numpy as np
 
 from recsql.kernels.spectrum import inverse_roots, leading_factors
 from recsql.kernels.table_sums import sum_rows
-from recsql.models.base import Array, Purchases
+from recsql.models.base import Array
 from recsql.models.fold_in import newest_items_of_all
 from recsql.models.nearest import NearestVectors
+from recsql.models.purchases import Purchases
 
 N_FACTORS = 64
 N_ROUNDS = 8

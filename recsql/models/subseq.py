@@ -11,7 +11,9 @@ import numpy as np
 from recsql.errors import ParameterError
 from recsql.kernels.sequence_matches import Weighing, index_sequences, score_following
 from recsql.kernels.wavelets import Wavelet
-from recsql.models.base import Array, Purchases, Requests, ScoringRecommender
+from recsql.models.base import Array, ScoringRecommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 
 @dataclass

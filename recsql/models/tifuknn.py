@@ -17,7 +17,9 @@ from recsql.kernels.nearest_customers import (
     both_ways,
     mix_with_nearest,
 )
-from recsql.models.base import Array, Purchases, Recommended, Recommender, Requests
+from recsql.models.base import Array, Recommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Recommended, Requests
 
 
 @dataclass

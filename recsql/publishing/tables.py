@@ -129,6 +129,16 @@ def _totals(publication: Publication) -> None:
     publication.copy("totals", "SELECT t.* REPLACE ('' AS definition) FROM recsql.totals AS t")
 
 
+def _item_facts(publication: Publication) -> None:
+    publication.create("stored", "item_facts")
+    listed = ", ".join(literal(name.lower()) for name in publication.include) or "NULL"
+    publication.copy(
+        "item_facts",
+        f"SELECT * FROM recsql.item_facts AS f WHERE f.attribute IN ({listed}) "
+        "ORDER BY f.item_id, f.attribute, f.thing, f.fact",
+    )
+
+
 def _user_features(publication: Publication) -> None:
     publication.create("stored", "user_features")
     listed = ", ".join(literal(name.lower()) for name in publication.include) or "NULL"
@@ -285,6 +295,7 @@ def _for_arrow(session: Session, query: str) -> str:
 
 _WRITERS: dict[str, Callable[[Publication], None]] = {
     "totals": _totals,
+    "item_facts": _item_facts,
     "user_features": _user_features,
     "interactions": _interactions,
     "user_recommendations": _user_lists,

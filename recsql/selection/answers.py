@@ -17,9 +17,14 @@ from recsql.kernels.importance import log_sum_importance
 from recsql.kernels.pair_support import pair_support
 from recsql.kernels.ranking import Neighbours
 from recsql.kernels.trend import softmax, trend
-from recsql.models.base import Model, Purchases, Recommender, Requests
-from recsql.models.catalogue import model_named
+from recsql.models.base import Model, Recommender
 from recsql.models.copurchase import CoPurchase
+from recsql.models.network import Network
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
+from recsql.networks.limits import telling_of
+from recsql.selection.customer_models import let_go_on
+from recsql.selection.imports import make_model
 from recsql.settings import setting_int, setting_number, setting_text
 from recsql.splits.protocols import purchases_for
 from recsql.store.models import StoredModel
@@ -87,15 +92,28 @@ def make_purchases(session: Session, snapshot: Snapshot) -> Purchases:
         snapshot.events,
         snapshot.user_features,
         snapshot.item_features,
+        snapshot.unsold,
+        snapshot.knowledge,
     )
 
 
-def fit_incumbent(session: Session, stored: StoredModel, purchases: Purchases) -> Model:
-    """Fit an incumbent on all purchases; one that counts pairs keeps them."""
-    model = model_named(stored.algorithm)(**stored.params)
+def fit_incumbent(
+    session: Session,
+    stored: StoredModel,
+    purchases: Purchases,
+    item_ids: pa.Array | None = None,
+) -> Model:
+    """Fit an incumbent on all purchases; one that counts pairs keeps them.
+
+    With the id of each item code a network goes on from what it learned.
+    """
+    model = make_model(session, stored)
+    if item_ids is not None and isinstance(model, Network):
+        let_go_on(session, stored, model, item_ids)
     if isinstance(model, CoPurchase):
         model.keep_pair_bytes = pair_bytes(session)
-    return model.fit(purchases_for(stored.task, purchases))
+    with telling_of(f"{stored.task}, {model.name}, everything"):
+        return model.fit(purchases_for(stored.task, purchases))
 
 
 def pair_bytes(session: Session) -> int:

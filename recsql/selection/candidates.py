@@ -12,12 +12,14 @@ from recsql.errors import ParameterError
 from recsql.models.base import Model
 from recsql.models.catalogue import baselines_for, catalogue, models_for
 from recsql.models.copurchase import CoPurchase
+from recsql.models.imported import HOW_TO_IMPORT, Imported
 from recsql.models.popularity import Popularity
 from recsql.selection.evaluated import Metric
 from recsql.store.models import StoredModel
 from recsql.tasks import CUSTOMER_TASKS
 
 Array = np.ndarray[Any, np.dtype[Any]]
+LEARNED_ELSEWHERE = "it learned elsewhere and may have seen what it is asked"
 
 
 @dataclass
@@ -29,7 +31,8 @@ class Candidate:
     baseline : trivial: what the others must beat
     may_serve : can be promoted; of the baselines only those for customers, where nobody has asked
         for other models
-    status : 'candidate', 'incumbent', 'failed' or 'skipped'; error says why
+    status : 'candidate', 'incumbent', 'failed' or 'skipped'; error says why, and of a network that
+        was imported what its measures are worth
     values : score of each query of the validation part: float64[n_queries]
     """
 
@@ -67,10 +70,16 @@ def candidates_for(
     *,
     real_time: bool,
     pair_bytes: int,
+    imports: Sequence[Model] = (),
 ) -> list[Candidate]:
     """Give the baselines, then every setting of every model of a task, the cheapest models first.
 
-    The setting that serves now is among them, unless other models are asked for.
+    The setting that serves now is among them, unless other models are asked for. A network that was
+    imported can be promoted where it is named, or where it serves now.
+
+    Parameters
+    ----------
+    imports : networks of the task that learned elsewhere
 
     Raises
     ------
@@ -83,17 +92,25 @@ def candidates_for(
         raise ParameterError(f"models for {task} must be among {known}, got {list(names or [])}.")
     wanted.sort(key=lambda cls: cls.effort)  # stable: of equal effort in order of name
     found = [
-        Candidate(task, model) for cls in wanted for model in cls.variants(real_time=real_time)
+        Candidate(task, model)
+        for cls in wanted
+        for model in (imports if cls is Imported else cls.variants(real_time=real_time))
     ]
+    if names is not None and set(names) == {Imported.name} and not imports:
+        raise ParameterError(f"imported must have a network for {task}, got none. {HOW_TO_IMPORT}")
+    for candidate in found:
+        if isinstance(candidate.model, Imported):
+            candidate.error = LEARNED_ELSEWHERE
+            candidate.may_serve = names is not None or candidate.is_setting(incumbent)
     if names is None and not any(candidate.is_setting(incumbent) for candidate in found):
         found = _beside(found, _serving_now(task, incumbent))
     for candidate in found:
         if isinstance(candidate.model, CoPurchase):
             candidate.model.keep_pair_bytes = pair_bytes
     trivial: list[Model] = [cls() for cls in baselines_for(task)]
-    if task not in ("trending", "repeat"):
+    if task not in ("trending", "repeat", "rating"):
         trivial.append(Popularity(days=None))
-    may_serve = task in (*CUSTOMER_TASKS, "first") and names is None
+    may_serve = task in (*CUSTOMER_TASKS, "first", "rating") and names is None
     return [Candidate(task, model, baseline=True, may_serve=may_serve) for model in trivial] + found
 
 
@@ -108,7 +125,7 @@ def _beside(found: list[Candidate], more: list[Candidate]) -> list[Candidate]:
 def _serving_now(task: str, incumbent: StoredModel | None) -> list[Candidate]:
     """Give the setting that serves now, if this version still knows it and it is no baseline."""
     cls = None if incumbent is None else catalogue().get(incumbent.algorithm)
-    if incumbent is None or cls is None or task not in cls.tasks:
+    if incumbent is None or cls is None or task not in cls.tasks or cls is Imported:
         return []
     if set(cls().params()) != set(incumbent.params):
         return []

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from recsql.metrics.interval import LEAST_QUERIES
-from recsql.models.base import Model, Purchases
+from recsql.models.base import NETWORK_EFFORT, Model
+from recsql.models.purchases import Purchases
+from recsql.networks.limits import learning_until, telling_of
 from recsql.selection.candidates import Candidate
 from recsql.selection.evaluate import evaluate
 from recsql.selection.evaluated import COST, TEST, VALIDATION, Evaluated
 from recsql.selection.ranking import Ranking
 from recsql.splits.protocols import purchases_for, split
+from recsql.splits.ratings import RatingQueries, ratings_differ
 from recsql.splits.split import Split
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -30,6 +33,10 @@ MEASURED_ALONE = frozenset(
     {"predict_p50_microseconds", "predict_p99_microseconds", "rows_per_second"}
 )
 USED_UP = "budget_s was used up"
+# A network learns for the validation part, for the test part, and from everything: all networks
+# together get about this share of what is left, for what they measure first.
+OF_THREE, OF_TWO = 1 / 3, 1 / 2
+LONGER = 1.5  # from everything, than from the training part
 
 
 @dataclass
@@ -41,6 +48,13 @@ class Clock:
     def allows(self, seconds: float) -> bool:
         """Tell whether work of about so many seconds can be begun."""
         return self.deadline is None or time.perf_counter() + seconds <= self.deadline
+
+    def share(self, part: float) -> float | None:
+        """Give when a part of the time that is left will be over; None: never."""
+        if self.deadline is None:
+            return None
+        now = time.perf_counter()
+        return now + max(self.deadline - now, 0.0) * part
 
 
 @dataclass
@@ -93,18 +107,26 @@ def compete(
     best: list[Candidate] = []
     begun: set[bool] = set()
     able = [candidate for candidate in competing if candidate.status == "candidate"]
-    for _, group in groupby(able, key=lambda c: (c.baseline and id(c), c.model.name)):
-        settings = list(group)
+    groups = groupby(able, key=lambda c: (c.baseline and id(c), c.model.name))
+    competing_models = [list(group) for _, group in groups]
+    for place, settings in enumerate(competing_models):
         if arena.validation:
             first = settings[0].baseline not in begun
-            _compare(settings, arena, keep, clock, one_at_least=first)
+            part = OF_THREE / _networks([one[0] for one in competing_models[place:]])
+            _compare(settings, arena, keep, clock, part, one_at_least=first)
         begun.add(settings[0].baseline)
         measured = [candidate for candidate in settings if candidate.status == "candidate"]
         if measured:
             best.append(simplest(measured))
-    for candidate in best:
+    for place, candidate in enumerate(best):
         if candidate.baseline or clock.allows(candidate.cost("train_seconds") or 0.0):
-            _measure(candidate, arena, arena.test, TEST)
+            with learning_until(clock.share(OF_TWO / _networks(best[place:]))):
+                _measure(candidate, arena, arena.test, TEST)
+
+
+def _networks(left: Sequence[Candidate]) -> int:
+    """Count the networks that are left, at least 1."""
+    return max(1, sum(candidate.model.effort >= NETWORK_EFFORT for candidate in left))
 
 
 def _compare(
@@ -112,34 +134,45 @@ def _compare(
     arena: Arena,
     keep: Candidate | None,
     clock: Clock,
+    part: float,
     *,
     one_at_least: bool,
 ) -> None:
-    """Measure the settings of one model on the validation part, the best of the samples first."""
+    """Measure the settings of one model on the validation part, the best of the samples first.
+
+    Parameters
+    ----------
+    part : of the time that is left, for what takes any time it is given
+    """
     seconds = 0.0
-    for place, candidate in enumerate(_halved(settings, arena, keep, clock)):
+    for place, candidate in enumerate(_halved(settings, arena, keep, clock, part)):
         needed = candidate is keep or (one_at_least and place == 0)
         if not needed and not clock.allows(seconds):
             _skip(candidate, USED_UP)
             continue
         started = time.perf_counter()
-        _measure(candidate, arena, arena.validation, VALIDATION)
+        with learning_until(clock.share(part)):
+            _measure(candidate, arena, arena.validation, VALIDATION)
         seconds = time.perf_counter() - started
 
 
 def _halved(
-    settings: Sequence[Candidate], arena: Arena, keep: Candidate | None, clock: Clock
+    settings: Sequence[Candidate],
+    arena: Arena,
+    keep: Candidate | None,
+    clock: Clock,
+    part: float,
 ) -> list[Candidate]:
     """Give the settings that are left after growing samples of the validation part, best first."""
     settings = list(settings)
     for share in _shares(arena.validation[-1].train.size):
         if len(settings) < 2 or not clock.allows(0.0):
             break
-        parts = [part.sample(share, RUNG_QUERIES, arena.seed) for part in arena.validation]
-        parts = [part for part in parts if len(part.queries)]
+        parts = [one.sample(share, RUNG_QUERIES, arena.seed) for one in arena.validation]
+        parts = [one for one in parts if len(one.queries) and _can_teach(one)]
         if not parts:
             break
-        scores = _scores(settings, arena, parts, keep, clock)
+        scores = _scores(settings, arena, parts, keep, clock, part / len(settings))
         order = sorted(range(len(settings)), key=lambda place: (-scores[place], place))
         for place in order[(len(settings) + 1) // 2 :]:
             if settings[place] is not keep and settings[place].status == "candidate":
@@ -152,12 +185,20 @@ def _halved(
     return settings
 
 
+def _can_teach(part: Split) -> bool:
+    """Tell whether a model can learn from a sample: of ratings it may have none that differ."""
+    events = part.train.events
+    is_rating = isinstance(part.queries, RatingQueries)
+    return not is_rating or (events is not None and ratings_differ(events))
+
+
 def _scores(
     settings: Sequence[Candidate],
     arena: Arena,
     parts: Sequence[Split],
     keep: Candidate | None,
     clock: Clock,
+    part: float,
 ) -> list[float]:
     """Score settings on a sample; below any other those that fail, or have no time any more."""
     scores, seconds = [], 0.0
@@ -167,7 +208,8 @@ def _scores(
             scores.append(float("-inf"))
             continue
         started = time.perf_counter()
-        found = _evaluated(candidate, arena, parts)
+        with learning_until(clock.share(part)):
+            found = _evaluated(candidate, arena, parts, "a sample")
         scores.append(float("-inf") if found is None else float(arena.ranking.values(found).mean()))
         seconds = time.perf_counter() - started
     return scores
@@ -186,7 +228,7 @@ def _shares(size: int) -> Iterator[float]:
 
 
 def _measure(candidate: Candidate, arena: Arena, parts: Sequence[Split], name: str) -> None:
-    found = _evaluated(candidate, arena, parts, calls_alone=name == TEST)
+    found = _evaluated(candidate, arena, parts, f"{name} part", calls_alone=name == TEST)
     if found is None:
         return
     candidate.metrics += found.metrics(name, arena.seed)
@@ -197,15 +239,25 @@ def _measure(candidate: Candidate, arena: Arena, parts: Sequence[Split], name: s
 
 
 def _evaluated(
-    candidate: Candidate, arena: Arena, parts: Sequence[Split], *, calls_alone: bool = False
+    candidate: Candidate,
+    arena: Arena,
+    parts: Sequence[Split],
+    name: str,
+    *,
+    calls_alone: bool = False,
 ) -> Evaluated | None:
     """Evaluate a candidate; one that fails says why in its row, and the others go on.
 
     What it learns is forgotten: all candidates at once may not fit into memory.
+
+    Parameters
+    ----------
+    name : what the parts are, for whoever listens while it learns
     """
     n_calls = CALLS if calls_alone or not MEASURED_ALONE.isdisjoint(arena.ranking.weights) else 0
     try:
-        return evaluate(copy.copy(candidate.model), parts, arena.available, n_calls)
+        with telling_of(f"{candidate.task}, {candidate.model.name}, {name}"):
+            return evaluate(copy.copy(candidate.model), parts, arena.available, n_calls)
     except Exception as error:
         fail(candidate, error)
         return None
@@ -259,15 +311,23 @@ def promotable(competing: Sequence[Candidate]) -> list[Candidate]:
     )
 
 
-def promote(order: Sequence[Candidate], purchases: Purchases) -> Model | None:
+def promote(
+    order: Sequence[Candidate], purchases: Purchases, deadline: float | None = None
+) -> Model | None:
     """Promote the first candidate that learns from all purchases, and give what it learned.
 
-    Those that cannot are failed; None when no candidate can.
+    Those that cannot are failed; None when no candidate can. Where there is a deadline, what takes
+    any time it is given learns until then, and at least half as long again as when it was measured.
     """
     for candidate in order:
         model = copy.copy(candidate.model)
+        until = deadline
+        if until is not None:
+            measured = candidate.cost("train_seconds") or 0.0
+            until = max(until, time.perf_counter() + LONGER * measured)
         try:
-            model.fit(purchases_for(candidate.task, purchases))
+            with learning_until(until), telling_of(f"{candidate.task}, {model.name}, everything"):
+                model.fit(purchases_for(candidate.task, purchases))
         except Exception as error:
             fail(candidate, error)
             continue

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recsql.data.snapshot import Snapshot
 from recsql.database import Session
-from recsql.models.base import Model, Purchases
+from recsql.models.base import NETWORK_EFFORT, Model
+from recsql.models.imported import Imported
+from recsql.models.network import NO_TORCH, Network, has_torch
+from recsql.models.purchases import Purchases
 from recsql.selection.answers import data_fingerprint, pair_bytes
-from recsql.selection.candidates import Candidate, candidates_for
+from recsql.selection.candidates import LEARNED_ELSEWHERE, Candidate, candidates_for
 from recsql.selection.compete import Arena, Clock, compete, promotable
 from recsql.selection.decide import Decision, decide
 from recsql.selection.enough import why_skipped
 from recsql.selection.evaluated import TEST
+from recsql.selection.imports import imports_for
 from recsql.selection.ranking import read_ranking
+from recsql.settings import setting_choice
 from recsql.splits.split import Split
 from recsql.store.models import StoredModel, insert_model
 
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = np.ndarray[Any, np.dtype[Any]]
+NOT_ASKED = "networks compete where budget_s is given, or where they are named in models"
+NO_FACTS = (
+    "there are no facts: CALL recsql.bind_knowledge, or bind_items or bind_users with attributes"
+)
 NO_ATTRIBUTES = "there are no attributes of customers: CALL recsql.bind_users with attributes"
 
 
@@ -78,6 +87,7 @@ def hold(
         incumbent,
         real_time=purchases.today is not None,
         pair_bytes=pair_bytes(session),
+        imports=imports_for(session, task, incumbent),
     )
     reason = why_skipped(task, purchases)
     if reason is not None:
@@ -88,12 +98,57 @@ def hold(
         for candidate in competing:
             if task in candidate.model.needs_attributes_for:
                 candidate.status, candidate.error = "skipped", NO_ATTRIBUTES
+    if models is None and not purchases.has_facts:
+        for candidate in competing:
+            if candidate.model.reads_knowledge:
+                candidate.status, candidate.error = "skipped", NO_FACTS
+    _leave_out_networks(session, competing, incumbent, named=models is not None, clock=clock)
     ranking = read_ranking(session, task)
     arena = Arena.of(task, purchases, available, ranking, seed, protocol)
     keep = next((c for c in competing if c.is_setting(incumbent)), None)
     compete(competing, arena, keep, clock)
     decision = decide(promotable(competing), incumbent, seed)
     return Competition(task, competing, arena.test, decision)
+
+
+def would_compete(
+    session: Session,
+    task: str,
+    models: Sequence[str] | None,
+    incumbent: StoredModel | None,
+    clock: Clock,
+) -> list[Model]:
+    """Give the models that would compete: what they need is to be read."""
+    competing = candidates_for(
+        task,
+        models,
+        incumbent,
+        real_time=True,
+        pair_bytes=0,
+        imports=imports_for(session, task, incumbent),
+    )
+    _leave_out_networks(session, competing, incumbent, named=models is not None, clock=clock)
+    return [c.model for c in competing if c.status == "candidate"]
+
+
+def _leave_out_networks(
+    session: Session,
+    competing: Sequence[Candidate],
+    incumbent: StoredModel | None,
+    *,
+    named: bool,
+    clock: Clock,
+) -> None:
+    """Skip networks where nobody wants them to compete, or where they cannot learn."""
+    wanted = setting_choice(session, "networks", ("auto", "always", "never"))
+    compete_unnamed = wanted == "always" or (wanted == "auto" and clock.deadline is not None)
+    for candidate in competing:
+        if candidate.model.effort < NETWORK_EFFORT:
+            continue
+        if not (named or compete_unnamed or candidate.is_setting(incumbent)):
+            candidate.status, candidate.error = "skipped", NOT_ASKED
+        elif isinstance(candidate.model, Network) and not has_torch():
+            candidate.status, candidate.error = "skipped", NO_TORCH
 
 
 def write_competition(
@@ -191,6 +246,8 @@ def _write_selection(session: Session, competition: Competition, previous: str |
     winner, decision = competition.winner, competition.decision
     if winner is None:
         return
+    if winner.algorithm == Imported.name:
+        decision = replace(decision, why=f"{decision.why}; {LEARNED_ELSEWHERE}")
     serving = competition.candidates[competition.ids.index(winner.model_id)]
     chosen, value = decision.order[0], serving.score
     if chosen is not serving:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,12 @@ import numpy as np
 
 from recsql.data.features import AttributeEncoder
 from recsql.database import Session
-from recsql.models.base import Model, Purchases
+from recsql.errors import StateError
+from recsql.models.base import Model
 from recsql.models.catalogue import model_named
 from recsql.models.nearest import NearestVectors
+from recsql.models.network import WEIGHTS, Network
+from recsql.models.purchases import Purchases
 from recsql.models.random_walk import RandomWalk
 from recsql.models.similar import (
     ItemVectors,
@@ -20,13 +24,16 @@ from recsql.models.similar import (
     customers_of_arrays,
     learn_customers,
 )
+from recsql.networks.signature import content_hash
 from recsql.settings import setting_int
 from recsql.splits.customers import customers_rebuy
 from recsql.store.artifacts import (
     artifact_versions,
     delete_artifacts,
     read_artifact,
+    read_file,
     write_artifact,
+    write_file,
 )
 from recsql.store.models import StoredModel
 
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
 ARRAYS = "model"
 ITEMS = "items"
 ENCODER = "attributes"
+CONTEXT = "context"
 VECTORS = "for_you/vectors"
 ITEM_VECTORS = "item_vectors"
 CUSTOMERS = "customers"
@@ -50,6 +58,7 @@ def write_model(
     *,
     exclude_bought: bool,
     encoder: AttributeEncoder | None = None,
+    context: AttributeEncoder | None = None,
 ) -> None:
     """Store a fitted model in place of what was stored under its id.
 
@@ -57,13 +66,18 @@ def write_model(
     ----------
     exclude_bought : what its answers leave out where a call does not say
     encoder : how attributes of customers became features; None where it knows none
+    context : how the context of events became features; None where it reads none
     """
     delete_artifacts(session, stored.model_id)
     write_artifact(session, stored.model_id, ARRAYS, model.arrays())
-    ids = _id_arrays(item_ids) | {"exclude_bought": np.array([exclude_bought])}
-    write_artifact(session, stored.model_id, ITEMS, ids)
-    if encoder is not None:
-        write_artifact(session, stored.model_id, ENCODER, encoder.arrays())
+    ids = _id_arrays(item_ids)
+    leaves_out = {"exclude_bought": np.array([exclude_bought])}
+    write_artifact(session, stored.model_id, ITEMS, ids | leaves_out)
+    for name, known in ((ENCODER, encoder), (CONTEXT, context)):
+        if known is not None:
+            write_artifact(session, stored.model_id, name, known.arrays())
+    for name, content in model.files(_vocabulary(ids, encoder, context)).items():
+        write_file(session, stored.model_id, name, content)
     session.execute(
         "UPDATE recsql.models AS m SET size_bytes = ? WHERE m.model_id = ?",
         [sum(size for _, _, size in artifact_versions(session, stored.model_id)), stored.model_id],
@@ -80,9 +94,30 @@ def read_model(session: Session, stored: StoredModel) -> tuple[Model, Sequence[s
     """
     arrays = read_artifact(session, stored.model_id, ITEMS)
     ids = _ids_of(arrays)
+    names = [name for name, _, _ in artifact_versions(session, stored.model_id)]
+    files = {
+        name: read_file(session, stored.model_id, name)
+        for name in names
+        if name not in (ARRAYS, ITEMS, WEIGHTS, ENCODER, CONTEXT)
+    }
+    vocabulary = ""
+    if files:
+        encoders = (read_encoder(session, stored.model_id, name) for name in (ENCODER, CONTEXT))
+        vocabulary = _vocabulary(arrays, *encoders)
     model = model_named(stored.algorithm)(**stored.params)
-    model.restore(read_artifact(session, stored.model_id, ARRAYS), len(ids))
+    model.restore(read_artifact(session, stored.model_id, ARRAYS), len(ids), files, vocabulary)
     return model, ids, bool(arrays["exclude_bought"][0])
+
+
+def let_go_on(session: Session, stored: StoredModel, model: Network, item_ids: pa.Array) -> None:
+    """Let a network begin with what is stored of it; what is damaged begins anew."""
+    with suppress(StateError):
+        before, known, _ = read_model(session, stored)
+        weights = read_file(session, stored.model_id, WEIGHTS)
+        sold = np.delete(np.array(known, dtype=object), before.unsold_items())
+        place = {item: code for code, item in enumerate(sold.tolist())}
+        ids = _ids_of(_id_arrays(item_ids))
+        model.goes_on(weights, np.array([place.get(item, -1) for item in ids], dtype=np.int64))
 
 
 def walk_of(task: str) -> StoredModel:
@@ -150,11 +185,24 @@ def read_customer_vectors(session: Session) -> tuple[NearestVectors, Sequence[st
     return customers_of_arrays(read_artifact(session, VECTORS, CUSTOMER_VECTORS)), ids
 
 
-def read_encoder(session: Session, model_id: str) -> AttributeEncoder | None:
-    """Give how attributes become features of a stored model; None where it knows none."""
-    if all(name != ENCODER for name, _, _ in artifact_versions(session, model_id)):
+def read_encoder(session: Session, model_id: str, name: str = ENCODER) -> AttributeEncoder | None:
+    """Give how something becomes features of a stored model; None where it knows none.
+
+    Parameters
+    ----------
+    name : ENCODER for attributes of customers, CONTEXT for the context of events
+    """
+    if all(stored != name for stored, _, _ in artifact_versions(session, model_id)):
         return None
-    return AttributeEncoder.of_arrays(read_artifact(session, model_id, ENCODER))
+    return AttributeEncoder.of_arrays(read_artifact(session, model_id, name))
+
+
+def _vocabulary(ids: Mapping[str, Any], *encoders: AttributeEncoder | None) -> str:
+    """Give the hash of what the codes of items, attributes and contexts mean."""
+    known = [encoder for encoder in encoders if encoder is not None]
+    attributes = [encoder.arrays()["attributes"].tobytes() for encoder in known]
+    ptr = np.asarray(ids["ptr"], dtype=np.int64)
+    return content_hash(ids["text"].tobytes(), ptr.tobytes(), *attributes)
 
 
 def _id_arrays(item_ids: pa.Array) -> dict[str, Any]:

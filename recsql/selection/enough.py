@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from recsql.models.base import Purchases
+from recsql.data.events import Events
+from recsql.models.purchases import Purchases
+from recsql.splits.ratings import ratings_differ
 from recsql.splits.repeats import anyone_repeats
 from recsql.tasks import LIVE_TASKS
 
@@ -18,4 +20,12 @@ def why_skipped(task: str, purchases: Purchases) -> str | None:
         return "there are no dates: bind ts to a DATE or TIMESTAMP"
     if task == "repeat" and events is not None and not anyone_repeats(events):
         return "no customer bought an item on two days"
+    if task == "rating":
+        return None if events is None else _why_unrated(events)
     return None
+
+
+def _why_unrated(events: Events) -> str | None:
+    if not events.rated.any():
+        return "no purchase of a known customer has a rating: bind rating"
+    return None if ratings_differ(events) else "all ratings are the same"

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from recsql.models.base import Model, Recommender
+from recsql.models.rating import RatingModel
 from recsql.models.repeat import RepeatModel
 from recsql.selection.evaluate_lists import evaluate_lists
+from recsql.selection.evaluate_ratings import evaluate_ratings
 from recsql.selection.evaluate_repeats import evaluate_repeats
 from recsql.selection.evaluated import Evaluated
 from recsql.splits.split import Split
@@ -27,5 +29,7 @@ def evaluate(model: Model, parts: Sequence[Split], eligible: Array, n_calls: int
     """
     if isinstance(model, RepeatModel):
         return evaluate_repeats(model, parts, n_calls)
+    if isinstance(model, RatingModel):
+        return evaluate_ratings(model, parts, n_calls)
     assert isinstance(model, Recommender)  # there are no other kinds
     return evaluate_lists(model, parts, eligible, n_calls)

@@ -49,11 +49,13 @@ class Evaluated:
     costs : train_seconds, predict_microseconds a query, peak_memory_bytes and size_bytes; where
         queries were asked alone too, predict_p50_microseconds, predict_p99_microseconds and
         rows_per_second
+    unit : what values of queries are divided by before they are placed on the scales of metrics
     """
 
     per_query: Mapping[str, Array]
     overall: Mapping[str, float]
     costs: Mapping[str, float]
+    unit: float = 1.0
 
     @property
     def n_queries(self) -> int:
@@ -66,13 +68,21 @@ class Evaluated:
         bounds = bootstrap_intervals(values, seed)
         n = self.n_queries
         found = [
-            Metric(name, part, _k(name), float(row.mean()), low, high, n, _place(name, row))
+            Metric(name, part, _k(name), float(row.mean()), low, high, n, self.place(name))
             for name, row, (low, high) in zip(self.per_query, values, bounds.tolist(), strict=True)
         ]
         return found + [
             Metric(name, part, _k(name), value, None, None, n, _place(name, value))
             for name, value in self.overall.items()
         ]
+
+    def places(self, metric: str) -> Array:
+        """Give where each query lies on the scale of a metric: float64[n_queries]."""
+        return registry()[metric].places(self.per_query[metric] / self.unit)
+
+    def place(self, metric: str) -> float:
+        """Give the mean of ``places``."""
+        return float(self.places(metric).mean())
 
     def cost_metrics(self) -> list[Metric]:
         """Give what the model cost."""

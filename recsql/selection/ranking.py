@@ -41,17 +41,23 @@ class Ranking:
         adds nothing.
         """
         total = np.zeros(evaluated.n_queries)
-        measured = {**evaluated.overall, **evaluated.costs, **evaluated.per_query}
+        measured = {**evaluated.overall, **evaluated.costs}
         for metric, weight in self.weights.items():
-            if metric in measured:
+            if metric in evaluated.per_query:
+                place = evaluated.places(metric)
+            elif metric in measured:
                 place = registry()[metric].place(measured[metric])
-                total += weight * (place if self.directions[metric] > 0 else 1 - place)
+            else:
+                continue
+            total += weight * (place if self.directions[metric] > 0 else 1 - place)
         return total
 
 
 def measured_for(task: str) -> list[str]:
     """Name what a training measures for a task; of the registry, more can be computed."""
-    needs = ("dates", "cost") if task == "repeat" else ("hits", "lists", "cost")
+    needs = {"repeat": ("dates", "cost"), "rating": ("ratings", "cost")}.get(
+        task, ("hits", "lists", "cost")
+    )
     return [metric.name for metric in metrics_for(task) if metric.needs in needs]
 
 

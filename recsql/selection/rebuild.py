@@ -12,8 +12,10 @@ import numpy as np
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
 from recsql.errors import RecsqlError
-from recsql.models.base import Model, Purchases, Recommender
+from recsql.models.base import Model, Recommender
+from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
+from recsql.models.purchases import Purchases
 from recsql.selection.answers import (
     count_items,
     fit_incumbent,
@@ -34,6 +36,7 @@ from recsql.selection.drift import write_baseline
 from recsql.selection.kept_pairs import remember, write_base
 from recsql.settings import setting_int
 from recsql.splits.customers import leaves_out_bought
+from recsql.store.facts import write_item_facts
 from recsql.store.models import (
     StoredModel,
     drop_old_artifacts,
@@ -56,17 +59,34 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def rebuild(session: Session, reason: str, finish: Callable[[Session], None]) -> Mapping[str, str]:
-    """Count everything again with the incumbents there are; gives why one could not learn."""
+def rebuild(
+    session: Session,
+    reason: str,
+    finish: Callable[[Session], None],
+    *,
+    goes_on: bool = False,
+) -> Mapping[str, str]:
+    """Count everything again with the incumbents there are; gives why one could not learn.
+
+    With ``goes_on`` networks begin with the weights they have; else nothing remains of what is no
+    longer there.
+    """
     started = time.perf_counter()
-    serving = {stored.task for stored in incumbents(session)}
+    stored = incumbents(session)
+    serving = {one.task for one in stored}
+    models = [model_named(one.algorithm)(**one.params) for one in stored]
     snapshot = read_snapshot(
         session,
         with_events=not serving.isdisjoint(LIVE_TASKS),
         with_features=not serving.isdisjoint(FEATURE_TASKS),
+        with_context=any(model.learns_context() for model in models),
+        with_unsold=any(model.offers_unsold() for model in models),
+        with_knowledge=any(model.reads_knowledge for model in models),
     )
     purchases = make_purchases(session, snapshot)
-    return write_rebuilt(session, snapshot, purchases, [], 0, started, finish, reason=reason)
+    return write_rebuilt(
+        session, snapshot, purchases, [], 0, started, finish, reason=reason, goes_on=goes_on
+    )
 
 
 def write_rebuilt(
@@ -79,6 +99,7 @@ def write_rebuilt(
     finish: Callable[[Session], None],
     *,
     reason: str = "asked",
+    goes_on: bool = False,
     customers: Array | None = None,
 ) -> Mapping[str, str]:
     """Fit the incumbents on everything and write all stored answers in one transaction.
@@ -91,7 +112,8 @@ def write_rebuilt(
     learned = {c.task: c.learned for c in competitions if c.learned is not None}
     asked = NEIGHBOUR_TASKS if competitions else (*NEIGHBOUR_TASKS, *LIVE_TASKS)
     others = {task: serving[task] for task in asked if task in serving and task not in learned}
-    not_learned = _learn(session, others, purchases, learned)
+    known = snapshot.item_ids if goes_on else None
+    not_learned = _learn(session, others, purchases, known, learned)
     fitted = {name: model for name, model in learned.items() if isinstance(model, CoPurchase)}
     of_items = {
         name: model
@@ -122,30 +144,30 @@ def write_rebuilt(
                 session,
                 stored,
                 model,
-                snapshot.item_ids,
+                snapshot.ids_of_all(unsold=model.offers_unsold()),
                 exclude_bought=leaves_out,
-                encoder=snapshot.encoder if task in FEATURE_TASKS else None,
+                encoder=snapshot.encoder if model.reads_attributes(task) else None,
+                context=snapshot.context_encoder if model.reads_context() else None,
             )
         if "for_you" in learned:
+            write_item_facts(session, learned["for_you"].item_facts(), snapshot.item_ids)
             with _or_as_before(VECTORS, not_learned):
                 write_vectors(session, purchases)
         for task in of_items:
             with _or_as_before(walk_of(task).model_id, not_learned):
                 write_walk(session, task, purchases, snapshot.item_ids)
         kept_pairs = [write_base(session, serving[name], model) for name, model in fitted.items()]
-        insert_run(
-            session,
-            "train" if competitions else "refresh",
-            reason,
-            time.perf_counter() - started,
-            {
-                "tasks": sorted(serving),
-                "buyers": len(buyers),
-                "items": snapshot.n_items,
-                "not_learned": not_learned,
-                "learned_until": snapshot.reader.now,
-            },
-        )
+        changes = {
+            "tasks": sorted(serving),
+            "buyers": len(buyers),
+            "items": snapshot.n_items,
+            "not_learned": not_learned,
+            "learned_until": snapshot.reader.now,
+        }
+        if any(model.reads_knowledge for model in learned.values()):
+            changes["facts"] = str(snapshot.facts)
+        seconds = time.perf_counter() - started
+        insert_run(session, "train" if competitions else "refresh", reason, seconds, changes)
         finish(session)
     for one in kept_pairs:
         remember(one)
@@ -156,16 +178,20 @@ def _learn(
     session: Session,
     serving: Mapping[str, StoredModel],
     purchases: Purchases,
+    item_ids: pa.Array | None,
     learned: dict[str, Model],
 ) -> dict[str, str]:
-    """Fit incumbents into ``learned``; gives why one for customers cannot learn, by task."""
+    """Fit incumbents into ``learned``; gives why one for customers cannot learn, by task.
+
+    With ``item_ids`` networks go on from what they learned.
+    """
     not_learned: dict[str, str] = {}
     for task, stored in serving.items():
         if task in LIVE_TASKS:
             with _or_as_before(task, not_learned):
-                learned[task] = fit_incumbent(session, stored, purchases)
+                learned[task] = fit_incumbent(session, stored, purchases, item_ids)
         else:
-            learned[task] = fit_incumbent(session, stored, purchases)
+            learned[task] = fit_incumbent(session, stored, purchases, item_ids)
     return not_learned
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsql.data.history import BUYER, History, read_fingerprints, read_history
+from recsql.data.knowledge import knowledge_fingerprint
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.data.snapshot import (
     ItemDays,
@@ -24,9 +25,9 @@ from recsql.data.snapshot import (
 )
 from recsql.database import Session
 from recsql.errors import NotTrainedError
-from recsql.models.base import Purchases
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase, PairChange
+from recsql.models.purchases import Purchases
 from recsql.selection.answers import (
     ItemCounts,
     count_items,
@@ -102,7 +103,7 @@ def refresh(session: Session, finish: Callable[..., None]) -> Refreshed:
         raise NotTrainedError(
             "A task must be trained before a refresh, got none. CALL recsql.train()."
         )
-    reason = _why_incomparable(session)
+    reason = _why_incomparable(session) or _why_facts_differ(session, serving)
     if is_removal_pending(session):
         return _without_the_forgotten(session, finish)
     if reason is not None:
@@ -168,6 +169,18 @@ def _why_incomparable(session: Session) -> str | None:
     if stored != state_definition(session, purchase_reader(session)):
         return "the binding, the event weights, a setting or the version of DuckDB changed"
     return None
+
+
+def _why_facts_differ(session: Session, serving: dict[str, StoredModel]) -> str | None:
+    """Say which model learned from facts that are no longer those that are bound; None: none."""
+    readers = [m.algorithm for m in serving.values() if model_named(m.algorithm).reads_knowledge]
+    learned = session.value(
+        "SELECT r.changes ->> 'facts' FROM recsql.runs AS r "
+        "WHERE (r.changes ->> 'facts') IS NOT NULL ORDER BY r.run_id DESC LIMIT 1"
+    )
+    if not readers or learned == str(knowledge_fingerprint(session)):
+        return None
+    return f"the facts that {readers[0]} learns from changed"
 
 
 def _why_not_in_place(session: Session, serving: dict[str, StoredModel]) -> str | None:

@@ -10,12 +10,14 @@ import numpy as np
 
 from recsql.data.snapshot import read_snapshot
 from recsql.database import Session
-from recsql.errors import StateError
-from recsql.models.base import Purchases
+from recsql.errors import ParameterError, StateError
 from recsql.models.catalogue import model_named
+from recsql.models.imported import HOW_TO_IMPORT, Imported
+from recsql.models.purchases import Purchases
 from recsql.selection.answers import make_purchases
 from recsql.selection.compete import Clock, promote
-from recsql.selection.competition import hold
+from recsql.selection.competition import hold, would_compete
+from recsql.selection.imports import imports_for
 from recsql.selection.rebuild import write_rebuilt
 from recsql.store.models import incumbents, next_run_number
 from recsql.tasks import FEATURE_TASKS, LIVE_TASKS, TASKS
@@ -53,11 +55,23 @@ def train(
     """
     started = time.perf_counter()
     if tasks is None:
-        tasks = [t for t in TASKS if models is None or any(_serves(t, name) for name in models)]
+        tasks = [t for t in TASKS if _serves(session, t, models)]
+        if not tasks:
+            raise ParameterError(_why_none_serves(models or ()))
+    deadline = None if budget_s is None else started + budget_s
+    serving = {stored.task: stored for stored in incumbents(session)}
+    competing = [
+        model
+        for task in tasks
+        for model in would_compete(session, task, models, serving.get(task), Clock(deadline))
+    ]
     snapshot = read_snapshot(
         session,
         with_events=any(t in LIVE_TASKS for t in tasks),
         with_features=any(t in FEATURE_TASKS for t in tasks),
+        with_context=any(model.learns_context() for model in competing),
+        with_unsold=any(model.offers_unsold() for model in competing),
+        with_knowledge=any(model.reads_knowledge for model in competing),
     )
     if snapshot.n_items == 0:
         raise StateError(
@@ -66,8 +80,6 @@ def train(
         )
     purchases = make_purchases(session, snapshot)
     sampled, customers = _evaluated_on(purchases, seed)
-    deadline = None if budget_s is None else started + budget_s
-    serving = {stored.task: stored for stored in incumbents(session)}
     competitions = [
         hold(
             session,
@@ -84,7 +96,7 @@ def train(
     ]
     run = next_run_number(session)
     for competition in competitions:
-        competition.learned = promote(competition.decision.order, purchases)
+        competition.learned = promote(competition.decision.order, purchases, deadline)
         competition.ids = [
             f"{competition.task}/{c.model.name}/{run}.{n}"
             for n, c in enumerate(competition.candidates, start=1)
@@ -123,5 +135,22 @@ def _share_of_time(deadline: float | None, tasks_left: int) -> Clock:
     return Clock(now + max(deadline - now, 0.0) / tasks_left)
 
 
-def _serves(task: str, name: str) -> bool:
-    return task in model_named(name).tasks
+def _serves(session: Session, task: str, models: Sequence[str] | None) -> bool:
+    """Tell whether one of the models can serve a task; those that were imported have one each."""
+    if models is None:
+        return True
+    able = {name for name in models if task in model_named(name).tasks}
+    if able == {Imported.name}:
+        return bool(imports_for(session, task, None))
+    return bool(able)
+
+
+def _why_none_serves(models: Sequence[str]) -> str:
+    """Say why none of the models can serve a task."""
+    if Imported.name in models:
+        return f"imported must have a network of yours, got none. {HOW_TO_IMPORT}"
+    named = ", ".join(models)
+    return (
+        f"models must be able to serve a task, got {named or 'none'}, which is only measured as "
+        "what others must beat. Leave it out: it is measured in every training."
+    )

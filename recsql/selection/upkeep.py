@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from recsql.data.events import Events
+from recsql.data.offered import gone_items, removed_items
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
 from recsql.errors import StateError
 from recsql.metrics.ranked import hit_rate, hits
 from recsql.models.base import Recommender
-from recsql.selection.customer_models import read_model
+from recsql.selection.customer_models import CONTEXT, read_encoder, read_model
 from recsql.selection.drift import COMPETE, KEPT, Drift, new_rows_share, stability_index, weigh
 from recsql.selection.evaluated import TEST, K
 from recsql.selection.rebuild import rebuild
@@ -50,7 +51,7 @@ def keep_up(session: Session, finish: Callable[..., None]) -> Drift:
         tasks = [stored.task for stored in incumbents(session)]
         train(session, tasks=tasks, finish=finish, reason=f"drift: {drift.why}")
     elif drift.decision != KEPT:
-        rebuild(session, f"drift: {drift.why}", finish)
+        rebuild(session, f"drift: {drift.why}", finish, goes_on=True)
     return drift
 
 
@@ -85,7 +86,10 @@ def live_hit_rate(session: Session) -> tuple[float, float] | None:
 
 
 def _hit_rate_since(session: Session, stored: StoredModel, moment: int) -> float | None:
-    snapshot = read_snapshot(session, with_events=True)
+    context = read_encoder(session, stored.model_id, CONTEXT)
+    snapshot = read_snapshot(
+        session, with_events=True, with_context=context is not None, context_encoder=context
+    )
     model, ids, exclude_bought = read_model(session, stored)
     events = snapshot.events
     assert isinstance(model, Recommender)  # tasks of customers have no others
@@ -101,13 +105,14 @@ def _hit_rate_since(session: Session, stored: StoredModel, moment: int) -> float
         return None
     assert queries.requests.events is not None
     code, place = _codes(snapshot, ids)
+    unsold = [ids[code] for code in model.unsold_items()]
+    gone = gone_items(session) | removed_items(session, unsold)
     known = replace(
         queries.requests,
         events=_recoded(queries.requests.events, code, len(ids)),
         user=np.full(len(queries), -1, dtype=np.int32),
     )
-    available = np.ones(len(ids), dtype=bool)
-    available[place >= 0] = snapshot.available[place[place >= 0]]
+    available = np.array([text not in gone for text in ids], dtype=bool)
     item = model.recommend(known, K, available).item
     found = np.where(item >= 0, place[np.maximum(item, 0)], -1)
     return float(hit_rate(hits(found, queries), np.diff(queries.truth_ptr)).mean())
@@ -128,12 +133,4 @@ def _codes(snapshot: Snapshot, ids: Any) -> tuple[Array, Array]:
 def _recoded(events: Events, code: Array, n_items: int) -> Events:
     """Give the events of items that a model knows, by its codes."""
     known = events.select(code[events.item] >= 0)
-    return Events(
-        n_items,
-        known.user_ptr,
-        code[known.item],
-        known.time,
-        known.basket,
-        known.session,
-        known.strength,
-    )
+    return replace(known, n_items=n_items, item=code[known.item])

@@ -30,12 +30,12 @@ _PRAGMAS = _words("""
     show_tables_expanded storage_info table_info user_agent version
 """)
 _NAMES = _words("""
-    _recsql_call_publish disable_logging duckdb_logs duckdb_logs_parsed duckdb_log_contexts
-    enable_logging truncate_duckdb_logs
+    _recsql_call_import_model _recsql_call_publish disable_logging duckdb_logs duckdb_logs_parsed
+    duckdb_log_contexts enable_logging truncate_duckdb_logs
 """)
 _PREFIXES = ("quack_", "scan_data_from_quack")
-# Two run SQL that is a value, which no reading of the text can know; one writes a file.
-_CALLED = frozenset({"query", "json_execute_serialized_sql", "publish"})
+# Two run SQL that is a value, which no reading of the text can know; two read or write a file.
+_CALLED = frozenset({"query", "json_execute_serialized_sql", "publish", "import_model"})
 _BEFORE_SECRET = frozenset({"or", "replace", "temp", "temporary", "persistent"})
 _ESCAPED_NAME = re.compile(r"[uU]&[\"']")
 

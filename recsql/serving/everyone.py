@@ -15,7 +15,12 @@ from recsql.data.live import gather_everyone, read_block
 from recsql.data.purchases import PurchaseReader, purchase_reader
 from recsql.database import Session, body, fill, sql_text
 from recsql.errors import ParameterError
-from recsql.serving.customers import answer_history, features_of_customers
+from recsql.serving.customers import (
+    answer_history,
+    context_reader,
+    features_of_customers,
+    moments,
+)
 from recsql.serving.lists import Lists
 from recsql.serving.residents import resident_of
 from recsql.store.models import insert_run
@@ -151,11 +156,12 @@ def lists_of_everyone(
     """
     resident = resident_of(session, task)
     purchases = everyone.purchases[: everyone.n_buyers] if only_buyers else everyone.purchases
+    context = context_reader(session, resident)
     edges = _edges(k * ROW_BYTES + purchases * EVENT_BYTES, memory_bytes)
     for number in each(range(len(edges) - 1)):
         first, last = edges[number], edges[number + 1]
         users, history = read_block(
-            session, everyone.reader, first, last, resident.code_of, len(resident.ids)
+            session, everyone.reader, first, last, resident.code_of, len(resident.ids), context
         )
         lists = answer_history(
             session,
@@ -164,6 +170,7 @@ def lists_of_everyone(
             np.full(len(users), k, dtype=np.int64),
             np.full(len(users), resident.exclude_bought),
             features_of_customers(session, resident, users),
+            moments(session, resident, len(users)),
         )
         yield Block(users, _table(task, users, lists), lists.sizes)
 

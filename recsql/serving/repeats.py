@@ -11,11 +11,12 @@ import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.live import LiveHistory, read_everyone, read_live
+from recsql.data.offered import gone_items
 from recsql.data.purchases import purchase_reader
 from recsql.database import Session
 from recsql.errors import ParameterError
 from recsql.models.repeat import RepeatModel, Repeats
-from recsql.serving.residents import Resident, gone_items, resident_of
+from recsql.serving.residents import Resident, resident_of
 from recsql.settings import setting_text
 
 if TYPE_CHECKING:

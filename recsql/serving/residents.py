@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
 from recsql.data.features import AttributeEncoder
 from recsql.database import Session
 from recsql.errors import NotTrainedError, RecsqlError, StateError
+from recsql.kernels.text_codes import TextCodes, text_codes
 from recsql.models.base import Model
 from recsql.models.nearest import NearestVectors
 from recsql.models.similar import ItemVectors
 from recsql.selection.customer_models import (
+    CONTEXT,
     VECTORS,
     read_customer_vectors,
     read_encoder,
@@ -41,7 +44,8 @@ Kind = TypeVar("Kind")
 class Resident:
     """A model in memory, its item ids as text by code and back, and what it leaves out.
 
-    ``encoder`` makes features of attributes; None where it knows none.
+    ``encoder`` makes features of attributes, ``context`` of the context of events and requests;
+    None where it knows none.
     """
 
     model: Model
@@ -49,11 +53,24 @@ class Resident:
     code_of: dict[str, int]
     exclude_bought: bool
     encoder: AttributeEncoder | None
+    context: AttributeEncoder | None = None
 
     @cached_property
     def texts(self) -> pa.Array:
         """Give the item ids by code as an Arrow array."""
         return pa.array(self.ids, pa.string())
+
+    @cached_property
+    def unsold(self) -> pa.Array:
+        """Give the ids of the items in no purchase of training."""
+        return self.texts.take(pa.array(self.model.unsold_items(), pa.int32()))
+
+    @cached_property
+    def text_codes(self) -> TextCodes:
+        """Give the item codes by id, to be asked in bulk."""
+        texts = [text.encode() for text in self.ids]
+        ptr = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        return text_codes(ptr, np.frombuffer(b"".join(texts), dtype=np.uint8))
 
 
 @dataclass(frozen=True)
@@ -67,15 +84,6 @@ class ResidentVectors(Generic[Kind]):
 
 _RESIDENT: OrderedDict[tuple[str, ...], Any] = OrderedDict()
 _LOCK = threading.Lock()
-
-
-def gone_items(session: Session) -> frozenset[str]:
-    """Give the items that may not be recommended, as the bound items say at the call."""
-    found = session.rows(
-        "SELECT v.item_id::VARCHAR FROM recsql.items AS v WHERE v.item_id IS NOT NULL GROUP BY 1 "
-        "HAVING NOT bool_or(coalesce(v.available, true))"
-    )
-    return frozenset(item for (item,) in found)
 
 
 def resident_of(session: Session, task: str) -> Resident:
@@ -162,7 +170,8 @@ def _resident(session: Session, stored: StoredModel) -> Resident:
         model, ids, exclude_bought = read_model(session, stored)
         code_of = {text: code for code, text in enumerate(ids)}
         encoder = read_encoder(session, stored.model_id)
-        return Resident(model, ids, code_of, exclude_bought, encoder)
+        context = read_encoder(session, stored.model_id, CONTEXT)
+        return Resident(model, ids, code_of, exclude_bought, encoder, context)
 
     return _kept(key, make)
 

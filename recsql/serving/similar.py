@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from recsql.data.live import read_live
+from recsql.data.offered import gone_items
 from recsql.data.purchases import purchase_reader
 from recsql.database import Session
 from recsql.errors import ParameterError
 from recsql.models.nearest import NearestVectors
-from recsql.serving.residents import gone_items, resident_items, resident_users
+from recsql.serving.residents import resident_items, resident_users
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

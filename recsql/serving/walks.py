@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from recsql.data.live import read_live
+from recsql.data.offered import gone_items
 from recsql.data.purchases import purchase_reader
 from recsql.database import Session
 from recsql.errors import ParameterError
-from recsql.models.base import Recommender, Requests
-from recsql.serving.residents import gone_items, resident_walk
+from recsql.models.base import Recommender
+from recsql.models.requests import Requests
+from recsql.serving.residents import resident_walk
 
 Row = dict[str, Any]
 

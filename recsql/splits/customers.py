@@ -9,7 +9,9 @@ import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events, pointers
-from recsql.models.base import Purchases, Requests
+from recsql.data.features import Features, joined
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 from recsql.splits.split import Queries, Split, taken
 from recsql.splits.time import SHARE_AFTER, cut_time
 
@@ -32,7 +34,7 @@ def by_time(task: str, purchases: Purchases, seed: int) -> list[Split]:
     if cut is None:
         return []
     train = purchases.before(cut, None if purchases.today is None else cut // MICROSECONDS_PER_DAY)
-    queries = _ask(task, train, events, events.time >= cut, seed)
+    queries = _ask(task, purchases, train, events.time >= cut, seed)
     return [Split("time", cut, train, queries)] if len(queries) else []
 
 
@@ -54,39 +56,41 @@ def by_customers(task: str, purchases: Purchases, seed: int) -> list[Split]:
         chosen = several & (np.random.default_rng(seed).random(events.n_users) < SHARE_TEST)
         learned = np.flatnonzero(~chosen)
         train = purchases.only_events(events.of_users(learned), learned)
-        queries = _ask(task, train, events, hidden & chosen[events.user], seed, chosen)
+        queries = _ask(task, purchases, train, hidden & chosen[events.user], seed, chosen)
         nobody = np.full(len(queries), -1, dtype=np.int32)
         queries = replace(queries, requests=replace(queries.requests, user=nobody))
     else:
         hidden = hidden_last_share(events, seed)
         train = purchases.only_events(events.select(~hidden))
-        queries = _ask(task, train, events, hidden, seed)
+        queries = _ask(task, purchases, train, hidden, seed)
     return [Split("paper", None, train, queries)] if len(queries) else []
 
 
 def leaves_out_bought(task: str, purchases: Purchases) -> bool:
     """Tell whether a task leaves out what the customer has bought, where a call does not say."""
     assert purchases.events is not None  # tasks of customers have them
-    if task == "repeat":
+    if task in ("repeat", "rating"):
         return False
     return task in ("for_you", "first") or not customers_rebuy(purchases.events)
 
 
 def _ask(
     task: str,
+    purchases: Purchases,
     train: Purchases,
-    events: Events,
     hidden: Array,
     seed: int,
     of: Array | None = None,
 ) -> Queries:
+    assert purchases.events is not None  # there is a split
     return ask_customers(
-        events,
+        purchases.events,
         hidden,
         seed,
         next_basket=task == "next",
         exclude_bought=leaves_out_bought(task, train),
         of=of,
+        features=purchases.user_features,
     )
 
 
@@ -120,8 +124,11 @@ def ask_customers(
     next_basket: bool,
     exclude_bought: bool,
     of: Array | None = None,
+    features: Features | None = None,
 ) -> Queries:
     """Ask for every customer who has events on both sides, at most 5,000 of them.
+
+    They are asked for at the time, and in the context, of the first event that is not shown.
 
     Parameters
     ----------
@@ -129,6 +136,7 @@ def ask_customers(
     next_basket : bool         only the items of the first hidden basket must be found; else of all
     exclude_bought : bool      what the customer had bought need not, and must not, be found
     of : bool[n_users]         customers who may be asked for; all without it
+    features : a row a customer; those beyond its end have none
     """
     shown, later = events.select(~hidden), events.select(hidden)
     if next_basket:
@@ -149,11 +157,22 @@ def ask_customers(
     kept = np.isin(owner, users)
     owner, item = owner[kept], item[kept]
     sizes = np.bincount(owner, minlength=events.n_users)[users]
-    moment = later.time[later.user_ptr[:-1][users]]
+    asked = later.user_ptr[:-1][users]
     requests = Requests.of_customers(
-        users, shown.of_users(users), time=moment, exclude_bought=exclude_bought
+        users,
+        shown.of_users(users),
+        time=later.time[asked],
+        exclude_bought=exclude_bought,
+        features=None if features is None else known_features(features, users),
+        context=None if later.context is None else later.context.of_rows(asked),
     )
     return Queries(requests, pointers(sizes), item, users)
+
+
+def known_features(features: Features, users: Array) -> Features:
+    """Give the features of some customers; one beyond the last row has none."""
+    beyond = Features(np.zeros(2, dtype=np.int64), features.feature[:0], features.names)
+    return joined(features, beyond).of_rows(np.minimum(users, features.n_rows))
 
 
 def customers_rebuy(events: Events) -> bool:

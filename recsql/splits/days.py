@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
-from recsql.models.base import Purchases, Requests
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 from recsql.splits.split import Queries, Split
 
 Array = np.ndarray[Any, np.dtype[Any]]

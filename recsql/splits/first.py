@@ -10,7 +10,8 @@ import numpy as np
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events, pointers
 from recsql.data.snapshot import ItemDays
-from recsql.models.base import Purchases, Requests
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 from recsql.splits.split import Queries, Split, taken
 from recsql.splits.time import SHARE_AFTER, cut_time
 
@@ -78,6 +79,9 @@ def _split(
     requests = Requests.of_customers(np.full(len(users), -1), nothing, exclude_bought=True)
     if first.user_features is not None:
         requests = replace(requests, features=first.user_features.of_rows(users))
+    if events.context is not None:
+        context = events.context.of_rows(events.user_ptr[:-1][users])
+        requests = replace(requests, context=context)
     kept = np.zeros(len(sizes), dtype=bool)
     kept[users] = True
     truth = item[np.repeat(kept, sizes)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from recsql.models.base import Purchases
-from recsql.splits import customers, days, first, neighbours, repeats
+from recsql.models.purchases import Purchases
+from recsql.splits import customers, days, first, neighbours, ratings, repeats
 from recsql.splits.split import Split
 
 
@@ -27,6 +27,8 @@ def split(task: str, purchases: Purchases, seed: int, protocol: str | None = Non
         return customers.by_customers(task, purchases, seed)
     if task == "first":
         return first.by_customers(purchases, seed)
+    if task == "rating":
+        return ratings.by_customers(purchases, seed)
     return repeats.by_pairs(purchases, seed) if task == "repeat" else []
 
 
@@ -39,6 +41,8 @@ def _by_time(task: str, purchases: Purchases, seed: int) -> list[Split]:
         return first.by_time(purchases, seed)
     if task == "repeat":
         return repeats.by_time(purchases, seed)
+    if task == "rating":
+        return ratings.by_time(purchases, seed)
     return customers.by_time(task, purchases, seed)
 
 

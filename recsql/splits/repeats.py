@@ -9,7 +9,7 @@ import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
 from recsql.data.events import Events
-from recsql.models.base import Purchases
+from recsql.models.purchases import Purchases
 from recsql.splits.split import MOST_QUERIES, Split
 
 Array = np.ndarray[Any, np.dtype[Any]]

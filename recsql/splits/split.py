@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from recsql.models.base import Purchases, Requests
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MOST_QUERIES = 5_000

@@ -39,7 +39,7 @@ def bind_interactions(
 ) -> Rows:
     """Bind the table of purchases, clicks or other events: columns or expressions."""
     arguments = dict(locals())
-    return _bind(call, "interactions", arguments)
+    return _bind(call, "interactions", arguments.pop("relation"), arguments)
 
 
 @statement
@@ -54,7 +54,7 @@ def bind_users(
 ) -> Rows:
     """Bind the table of customers; attributes are all other columns unless they are listed."""
     arguments = dict(locals())
-    return _bind(call, "users", arguments)
+    return _bind(call, "users", arguments.pop("relation"), arguments)
 
 
 @statement
@@ -71,7 +71,7 @@ def bind_items(
 ) -> Rows:
     """Bind the table of items; ``available`` false keeps an item out of every recommendation."""
     arguments = dict(locals())
-    return _bind(call, "items", arguments)
+    return _bind(call, "items", arguments.pop("relation"), arguments)
 
 
 @statement
@@ -90,13 +90,27 @@ def bind_impressions(
 ) -> Rows:
     """Bind the table of what was shown to whom."""
     arguments = dict(locals())
-    return _bind(call, "impressions", arguments)
+    return _bind(call, "impressions", arguments.pop("relation"), arguments)
 
 
-def _bind(call: Call, source: str, arguments: dict[str, Any]) -> Rows:
+@statement
+def bind_knowledge(
+    call: Call,
+    facts: str,
+    *,
+    head: str | None = None,
+    relation: str | None = None,
+    tail: str | None = None,
+    filter: str | None = None,
+) -> Rows:
+    """Bind the table of facts about items: what is joined to what, and how."""
+    arguments = dict(locals())
+    return _bind(call, "knowledge", arguments.pop("facts"), arguments)
+
+
+def _bind(call: Call, source: str, relation: str, arguments: dict[str, Any]) -> Rows:
     session = call.session
     del arguments["call"]
-    relation = arguments.pop("relation")
     require_writable(session)
     binding = make_binding(
         session, source, relation, arguments, schema=call.schema, temporary=call.temporary

@@ -109,6 +109,7 @@ def run_from_sql(name: str, key: str, text: str) -> list[dict[str, Any]]:
             count_visible=lambda: caller.get("rows"),
             committed_rows=_committed(session) if "rows" in caller else None,
             from_sql=True,
+            progress=bool(caller.get("progress")),
         )
         try:
             with writer_lock(key):

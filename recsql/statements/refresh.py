@@ -14,6 +14,7 @@ from recsql.statements.core import (
     statement,
 )
 from recsql.statements.follow import follow
+from recsql.statements.progress import learning_shown
 
 
 @statement
@@ -33,8 +34,9 @@ def refresh(call: Call, *, retrain: bool = True) -> Rows:
     require_bound(call.session)
     refuse_uncommitted(call)
     started = time.perf_counter()
-    done = run_refresh(call.session, follow)
-    drift = keep_up(call.session, follow) if retrain else None
+    with learning_shown("Refreshing", call.progress):
+        done = run_refresh(call.session, follow)
+        drift = keep_up(call.session, follow) if retrain else None
     return [
         (
             done.how,

@@ -12,13 +12,13 @@ from recsql.statements.core import (
     check_seconds,
     check_seed,
     check_task,
-    progress_over,
     refuse_uncommitted,
     require_bound,
     require_writable,
     statement,
 )
 from recsql.statements.follow import follow
+from recsql.statements.progress import learning_shown
 from recsql.tasks import TASKS
 
 
@@ -51,16 +51,17 @@ def train(
     require_writable(call.session)
     require_bound(call.session)
     refuse_uncommitted(call)
-    ids = run_training(
-        call.session,
-        tasks=None if task is None else [task],
-        models=models,
-        budget_s=budget_s,
-        seed=seed,
-        protocol=protocol,
-        each=progress_over("Training", call.progress),
-        finish=follow,
-    )
+    with learning_shown("Training", call.progress) as each:
+        ids = run_training(
+            call.session,
+            tasks=None if task is None else [task],
+            models=models,
+            budget_s=budget_s,
+            seed=seed,
+            protocol=protocol,
+            each=each,
+            finish=follow,
+        )
     return leaderboard_rows(call, ids)
 
 

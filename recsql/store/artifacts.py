@@ -36,7 +36,11 @@ def write_artifact(session: Session, model_id: str, name: str, arrays: Mapping[s
     """
     buffer = io.BytesIO()
     np.savez(buffer, **{key: _narrowed(values) for key, values in arrays.items()})  # type: ignore[arg-type]
-    content = buffer.getbuffer()
+    write_file(session, model_id, name, buffer.getbuffer())
+
+
+def write_file(session: Session, model_id: str, name: str, content: bytes | memoryview) -> None:
+    """Store bytes under a name that the model does not have yet."""
     session.execute(
         "INSERT INTO recsql.artifacts VALUES (?, ?, ?, ?, ?, NULL)",
         [model_id, name, hashlib.sha256(content).hexdigest(), len(content), content],
@@ -51,6 +55,18 @@ def read_artifact(session: Session, model_id: str, name: str) -> dict[str, Array
     StateError
         There are none, or the bytes do not have the SHA-256 they were stored with.
     """
+    with np.load(io.BytesIO(read_file(session, model_id, name)), allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
+
+
+def read_file(session: Session, model_id: str, name: str) -> bytes:
+    """Read bytes back.
+
+    Raises
+    ------
+    StateError
+        There are none, or they do not have the SHA-256 they were stored with.
+    """
     rows = session.rows(
         "SELECT a.sha256, a.bytes FROM recsql.artifacts AS a WHERE a.model_id = ? AND a.name = ?",
         [model_id, name],
@@ -61,8 +77,7 @@ def read_artifact(session: Session, model_id: str, name: str) -> dict[str, Array
             f"The artifact {name} of {model_id} must have SHA-256 {sha256}, got other bytes. "
             "CALL recsql.train() to make it again."
         )
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        return {key: stored[key] for key in stored.files}
+    return bytes(content)
 
 
 def _narrowed(values: Array) -> Array:

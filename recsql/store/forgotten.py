@@ -33,7 +33,8 @@ def forget(session: Session, user: str, readable: Sequence[str]) -> tuple[int, i
     hidden = int(session.value(seen, [user]))
     session.execute(
         "INSERT OR REPLACE INTO recsql.forgotten_users SELECT ?, now()::TIMESTAMP, CASE WHEN "
-        "NOT EXISTS (FROM recsql.artifacts) AND NOT EXISTS (FROM recsql.buyers) "
+        "NOT EXISTS (FROM recsql.artifacts AS a WHERE NOT starts_with(a.model_id, 'imported/')) "
+        "AND NOT EXISTS (FROM recsql.buyers) "
         "THEN now()::TIMESTAMP END",
         [user],
     )

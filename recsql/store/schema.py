@@ -11,11 +11,15 @@ from recsql.store.weights import write_preset
 from recsql.tasks import TASKS
 from recsql.version import __version__
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 UNBOUND_TYPES = dict.fromkeys(("user_id_type", "item_id_type", "basket_id_type"), "VARCHAR")
 
 # One SQL text a step: version n to n + 1, inside the transaction of ``prepare``.
-MIGRATIONS: dict[int, str] = {1: body(sql_text("tables", "forgotten_users"))}
+MIGRATIONS: dict[int, str] = {
+    1: body(sql_text("tables", "forgotten_users")),
+    2: f"CREATE OR REPLACE VIEW recsql.knowledge AS {unbound_view('knowledge')}; "
+    + body(sql_text("stored", "item_facts")),
+}
 
 
 def schema_exists(session: Session) -> bool:
@@ -143,7 +147,10 @@ def reset_stored(session: Session) -> None:
     """Empty the stored answers and retire every model, after another table was bound."""
     create_stored(session, id_types(session))
     session.execute("UPDATE recsql.models AS m SET status = 'retired'")
-    session.execute("DELETE FROM recsql.artifacts")
+    # What was imported belongs to the user.
+    session.execute(
+        "DELETE FROM recsql.artifacts AS a WHERE NOT starts_with(a.model_id, 'imported/')"
+    )
 
 
 def remove(session: Session) -> None:
@@ -155,6 +162,9 @@ def _migrate(session: Session) -> None:
     check_version(session)
     version = session.value("SELECT m.schema_version FROM recsql.meta AS m")
     for step in range(version, SCHEMA_VERSION):
-        session.execute(MIGRATIONS[step])
+        session.execute(fill(MIGRATIONS[step], id_types(session)))
     if version < SCHEMA_VERSION:
+        known = session.rows("SELECT DISTINCT w.task FROM recsql.ranking_weights AS w")
+        for task in sorted(set(TASKS) - {task for (task,) in known}):
+            write_preset(session, "quality", task)
         session.execute("UPDATE recsql.meta SET schema_version = ?", [SCHEMA_VERSION])

@@ -1,22 +1,27 @@
 -- explain(user_id, item_id) -> TABLE
--- Why an item is recommended to a customer: what the customer bought that goes with it.
+-- Why an item is recommended to a customer: what the customer bought that goes with it, by whom it
+-- was bought too, or by what is known of both.
 --
 -- The customer's purchases are read live from the bound interactions (a row counts unless its
 -- quantity or the weight of its event is 0 or less, or it is later than the setting now); what
 -- goes together is stored, as of the last CALL recsql.train() or recsql.refresh(). The
 -- contributions of a kind add up to the score of recommend_cart(purchases, task := kind) before it
--- leaves out what was bought.
+-- leaves out what was bought. Paths are there while the model kgat serves for_you: for each item
+-- bought the one with the most attention, through at most one thing that both are joined to.
 --
 -- Needs    interactions, scores
 -- Args     user_id  USER  the customer; for an unknown one only the item speaks
 --          item_id  ITEM  the item
 -- Returns  rank          BIGINT   1 contributes most; ties go by kind, then to the smaller item
---          kind          VARCHAR  bundle (same basket), related (same customer): one row for each
---                                 item bought; popular, trending: one row about the item
+--          kind          VARCHAR  bundle (same basket), related (same customer), path (same fact):
+--                                 one row for each item bought; popular, trending: one row about
+--                                 the item
 --          detail        VARCHAR  the evidence, a sentence with its counts
---          contribution  DOUBLE   part of the score; 0 for popular and trending
+--          contribution  DOUBLE   part of the score; of a path the attention along it, 0 to 1; 0 for
+--                                 popular and trending
 -- Empty    when the item was never bought by anyone
--- Published  identical: by what customers had bought when the file was written
+-- Published  identical: by what customers had bought when the file was written; paths by the
+--            attributes that the file includes
 -- Source   recsql; the contributions are the terms of the sum that recommend_cart documents
 CREATE OR REPLACE MACRO {{prefix}}explain(user_id, item_id) AS TABLE
 SELECT
@@ -98,6 +103,58 @@ FROM (
         JOIN asked ON asked._our_id = matched._our_other
         JOIN _our_item AS one ON one._our_id = matched._our_key
     ),
+    facts AS (
+        SELECT
+            f.item_id AS _our_id,
+            f.thing AS _our_thing,
+            f.is_item AS _our_is_item,
+            f.attribute AS _our_attribute,
+            f.fact AS _our_fact,
+            f.attention AS _our_attention,
+            f.attention_back AS _our_attention_back
+        FROM recsql.item_facts AS f
+    ),
+    own AS (
+        SELECT facts.*
+        FROM facts
+        JOIN asked ON asked._our_id = facts._our_id
+    ),
+    ways AS (
+        SELECT
+            bought._our_item AS _our_key,
+            concat(near._our_fact, ' ''', near._our_thing, '''') AS _our_near,
+            concat(own._our_fact, ' ''', own._our_thing, '''') AS _our_far,
+            own._our_attention * near._our_attention_back AS _our_attention
+        FROM own
+        JOIN facts AS near
+            ON near._our_thing = own._our_thing
+            AND near._our_is_item = own._our_is_item
+            AND near._our_attribute = own._our_attribute
+        JOIN bought ON bought._our_item = near._our_id
+        WHERE near._our_id <> own._our_id
+        UNION ALL
+        SELECT bought._our_item, near._our_fact, NULL, near._our_attention_back
+        FROM asked
+        JOIN facts AS near
+            ON near._our_is_item AND near._our_thing = asked._our_id::VARCHAR
+        JOIN bought ON bought._our_item = near._our_id
+        WHERE bought._our_item <> asked._our_id
+    ),
+    paths AS (
+        SELECT
+            ways._our_key,
+            arg_max(
+                {'near': ways._our_near, 'far': ways._our_far},
+                {
+                    'attention': ways._our_attention,
+                    'near': ways._our_near,
+                    'far': coalesce(ways._our_far, '')
+                }
+            ) AS _our_way,
+            max(ways._our_attention) AS _our_attention
+        FROM ways
+        GROUP BY ways._our_key
+    ),
     named AS (
         SELECT
             wanted._our_id,
@@ -106,7 +163,11 @@ FROM (
                 wanted._our_id::VARCHAR
             ) AS _our_name
         FROM (
-            SELECT together._our_key AS _our_id FROM together UNION SELECT asked._our_id FROM asked
+            SELECT together._our_key AS _our_id FROM together
+            UNION
+            SELECT paths._our_key FROM paths
+            UNION
+            SELECT asked._our_id FROM asked
         ) AS wanted
         LEFT JOIN (
             SELECT
@@ -134,6 +195,32 @@ FROM (
         together._our_contribution AS _our_contribution
     FROM together
     JOIN named AS key_name ON key_name._our_id = together._our_key
+    CROSS JOIN asked
+    JOIN named AS item_name ON item_name._our_id = asked._our_id
+    UNION ALL
+    SELECT
+        'path',
+        paths._our_key,
+        CASE
+            WHEN paths._our_way.far IS NULL
+                THEN format(
+                    '{} was bought, which {} {}.',
+                    key_name._our_name, paths._our_way.near, item_name._our_name
+                )
+            WHEN paths._our_way.far = paths._our_way.near
+                THEN format(
+                    '{} was bought, which {}, like {}.',
+                    key_name._our_name, paths._our_way.near, item_name._our_name
+                )
+            ELSE format(
+                '{} was bought, which {}; {} {}.',
+                key_name._our_name, paths._our_way.near,
+                item_name._our_name, paths._our_way.far
+            )
+        END,
+        paths._our_attention
+    FROM paths
+    JOIN named AS key_name ON key_name._our_id = paths._our_key
     CROSS JOIN asked
     JOIN named AS item_name ON item_name._our_id = asked._our_id
     UNION ALL

@@ -31,6 +31,6 @@ SELECT
     _our_answer._our_row.model AS model
 FROM (
     SELECT unnest(_recsql_runtime_for_you(
-        user_id::VARCHAR, k::BIGINT, {{at_time}}, exclude_bought::BOOLEAN
+        user_id::VARCHAR, k::BIGINT, {{at_time}}, exclude_bought::BOOLEAN, NULL::VARCHAR
     )) AS _our_row
 ) AS _our_answer;

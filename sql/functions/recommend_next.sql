@@ -1,4 +1,4 @@
--- recommend_next(user_id, k := 10, at_time := NULL, exclude_bought := NULL) -> TABLE
+-- recommend_next(user_id, k := 10, at_time := NULL, exclude_bought := NULL, context := NULL) -> TABLE
 -- The k items that a customer will most likely buy next.
 --
 -- The model is as of the last CALL recsql.train(); what the customer has bought is read at the
@@ -13,6 +13,9 @@
 --          at_time         ANY       the moment of the question, on the scale of ts: later
 --                                    purchases do not count; NULL: all count
 --          exclude_bought  BOOLEAN   NULL: kept where customers re-buy; true or false decides
+--          context         ANY       what is known of the request, for example
+--                                    {'device': 'phone'}: a STRUCT or MAP; names of the bound
+--                                    context; NULL, and what is missing or was never seen: unknown
 -- Returns  rank     BIGINT   1 is best; ties go to the smaller item_id
 --          item_id  ITEM     an available item
 --          score    DOUBLE   by the model that answered
@@ -20,10 +23,11 @@
 --                            customer without purchases, best sellers follow as 'popularity'
 -- Empty    when nothing is available
 -- Published  materialized: the lists of customers known when the file was written, and the list of
---            everyone else, to the published depth; at_time and exclude_bought are not taken
+--            everyone else, to the published depth; at_time, exclude_bought and context are
+--            not taken
 -- Source   A Unified Recommendation Framework for Zoho CRM, section 2.1 (next purchase)
 CREATE OR REPLACE MACRO {{prefix}}recommend_next(
-    user_id, k := 10, at_time := NULL, exclude_bought := NULL
+    user_id, k := 10, at_time := NULL, exclude_bought := NULL, context := NULL
 ) AS TABLE
 SELECT
     _our_answer._our_row.rank AS rank,
@@ -32,6 +36,10 @@ SELECT
     _our_answer._our_row.model AS model
 FROM (
     SELECT unnest(_recsql_runtime_next(
-        user_id::VARCHAR, k::BIGINT, {{at_time}}, exclude_bought::BOOLEAN
+        user_id::VARCHAR,
+        k::BIGINT,
+        {{at_time}},
+        exclude_bought::BOOLEAN,
+        to_json(context)::VARCHAR
     )) AS _our_row
 ) AS _our_answer;

@@ -12,7 +12,7 @@
 --          clicked     VARCHAR    whether it was clicked
 --          attributes  VARCHAR[]  columns; NULL: all others
 --          filter      VARCHAR    a condition over the columns of the table
--- Returns  source    VARCHAR  interactions, users, items or impressions
+-- Returns  source    VARCHAR  interactions, users, items, impressions or knowledge
 --          name      VARCHAR  column of the view recsql.<source>
 --          bound_to  VARCHAR  column or expression of your table
 --          type      VARCHAR  SQL type

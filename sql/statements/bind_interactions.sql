@@ -13,10 +13,10 @@
 --          rating       VARCHAR    explicit feedback
 --          basket_id    VARCHAR    order or invoice of one customer; unbound: 24-hour windows
 --          session_id   VARCHAR    visit; unbound: a break of one hour ends it
---          context      VARCHAR[]  columns that describe the request
+--          context      VARCHAR[]  columns that tell what is known of a request, like a device
 --          filter       VARCHAR    a condition over the columns of the table
 --          net_returns  BOOLEAN    a later negative quantity takes the purchase back
--- Returns  source    VARCHAR  interactions, users, items or impressions
+-- Returns  source    VARCHAR  interactions, users, items, impressions or knowledge
 --          name      VARCHAR  column of the view recsql.<source>
 --          bound_to  VARCHAR  column or expression of your table
 --          type      VARCHAR  SQL type

@@ -10,7 +10,7 @@
 --          available   VARCHAR    false: never recommended, still counts as history
 --          attributes  VARCHAR[]  columns; NULL: all others
 --          filter      VARCHAR    a condition over the columns of the table
--- Returns  source    VARCHAR  interactions, users, items or impressions
+-- Returns  source    VARCHAR  interactions, users, items, impressions or knowledge
 --          name      VARCHAR  column of the view recsql.<source>
 --          bound_to  VARCHAR  column or expression of your table
 --          type      VARCHAR  SQL type

@@ -8,7 +8,7 @@
 --          attributes  VARCHAR[]  columns; NULL: all others
 --          private     VARCHAR[]  attributes never shown in matches, reasons or published files
 --          filter      VARCHAR    a condition over the columns of the table
--- Returns  source    VARCHAR  interactions, users, items or impressions
+-- Returns  source    VARCHAR  interactions, users, items, impressions or knowledge
 --          name      VARCHAR  column of the view recsql.<source>
 --          bound_to  VARCHAR  column or expression of your table
 --          type      VARCHAR  SQL type

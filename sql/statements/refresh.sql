@@ -20,6 +20,7 @@ SELECT unnest(_recsql_call_refresh(to_json({
     'retrain': retrain,
     'caller': {
         'schema': current_schema(),
-        'rows': (SELECT count(*) FROM recsql.interactions)
+        'rows': (SELECT count(*) FROM recsql.interactions),
+        'progress': current_setting('enable_progress_bar')
     }
 })::VARCHAR), recursive := true);

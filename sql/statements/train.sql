@@ -7,6 +7,9 @@
 -- The score that decides is made of metrics of a validation part, weighed as
 -- recsql.ranking_weights says; see recsql.leaderboard. Settings are halved on growing samples.
 --
+-- While a network learns, how far it is goes to standard error where enable_progress_bar is on, and
+-- always to the Python logger recsql.
+--
 -- Args     task      VARCHAR    one of the tasks; NULL: all of them
 --          models    VARCHAR[]  only these algorithms; NULL: every one that can serve the task
 --          budget_s  DOUBLE     seconds after which no further candidate is begun
@@ -41,6 +44,7 @@ SELECT unnest(_recsql_call_train(to_json({
     'protocol': protocol,
     'caller': {
         'schema': current_schema(),
-        'rows': (SELECT count(*) FROM recsql.interactions)
+        'rows': (SELECT count(*) FROM recsql.interactions),
+        'progress': current_setting('enable_progress_bar')
     }
 })::VARCHAR), recursive := true);

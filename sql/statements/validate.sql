@@ -6,7 +6,7 @@
 --
 -- Needs    interactions
 -- Returns  check_name     VARCHAR  what was checked, for example null_item_id
---          source         VARCHAR  interactions, users, items or impressions
+--          source         VARCHAR  interactions, users, items, impressions or knowledge
 --          severity       VARCHAR  error stops a task or gives wrong answers; warning; info
 --          rows_affected  BIGINT   rows of the source; large_customers, large_baskets: items without pairs
 --          share          DOUBLE   of all of them, 0 to 1

@@ -107,6 +107,12 @@ def test_the_result_counts_rows_and_what_is_missing(orders: Con) -> None:
     assert [row[3] for row in bound] == ["INTEGER", "VARCHAR", "DOUBLE", "STRUCT(device VARCHAR)"]
 
 
+def test_a_column_is_one_field_of_the_context_however_often_it_is_named(orders: Con) -> None:
+    recsql.bind_interactions(orders, "orders", item_id="sku", context=["device", "DEVICE"])
+    types = {name: kind for name, kind, *_ in orders.sql("DESCRIBE recsql.interactions").fetchall()}
+    assert types["context"] == "STRUCT(device VARCHAR)"
+
+
 def test_sql_and_python_bind_the_same(orders: Con) -> None:
     from_python = recsql.bind_interactions(
         orders, "orders", user_id="customer", item_id="sku", ts="ordered_at", context=["device"]
@@ -276,13 +282,14 @@ def test_columns_called_like_keywords_or_like_our_own_can_be_bound(shared: Con, 
             shared,
             table,
             filter=" AND ".join(f'"{name}" = {RESERVED.index(name)}' for name in names),
-            context=list(RESERVED),
+            context=[name for name in RESERVED if name not in names[:2]],
             **dict(zip(arguments, names, strict=True)),
         )
         rows = shared.execute(f"SELECT {', '.join(arguments)}, context FROM recsql.interactions")
         found = rows.fetchall()[0]
         assert found[:-1] == tuple(range(first, first + len(arguments)))
-        assert found[-1] == {name: n for n, name in enumerate(RESERVED)}
+        told = {name: n for n, name in enumerate(RESERVED) if name not in names[:2]}
+        assert found[-1] == told
     recsql.bind_users(shared, table, user_id="k")
     rows = shared.execute('SELECT u."at", u."order", u."source" FROM recsql.users AS u')
     assert rows.fetchall() == [(0, 1, 6)]
@@ -450,7 +457,7 @@ def test_a_registered_dataframe_is_refused(orders: Con) -> None:
 
 
 @pytest.mark.parametrize("hidden_by", ["a TEMP table", "a TEMP view", "a DataFrame"])
-@pytest.mark.parametrize("source", ["interactions", "users", "items", "impressions"])
+@pytest.mark.parametrize("source", ["interactions", "users", "items", "impressions", "knowledge"])
 def test_a_table_that_something_temporary_hides_is_refused(
     con: Con, source: str, hidden_by: str
 ) -> None:
@@ -463,7 +470,7 @@ def test_a_table_that_something_temporary_hides_is_refused(
         "The source must be a committed table or view, got 'orders', which a TEMP table or "
         "registered DataFrame of the same name hides. Give that another name, and bind again."
     )
-    identifier = "user_id" if source == "users" else "item_id"
+    identifier = {"users": "user_id", "knowledge": "head"}.get(source, "item_id")
     with pytest.raises(recsql.BindError) as from_python:
         getattr(recsql, f"bind_{source}")(con, "orders", **{identifier: "sku"})
     assert str(from_python.value) == expected
@@ -582,6 +589,14 @@ def test_a_type_that_cannot_be_cast_is_refused(orders: Con) -> None:
         (
             {"context": ["devise"]},
             "context must name columns of the source, got 'devise'. Did you m",
+        ),
+        (
+            {"context": ["SKU"]},
+            "context must be what is known of a request, got 'sku', which is bound as item_id. Lea",
+        ),
+        (
+            {"user_id": "Customer", "context": ["device", "customer"]},
+            "context must be what is known of a request, got 'customer', which is bound as user_id",
         ),
         ({"context": [1]}, "context must name columns of the source, got 1. The columns are cust"),
     ],

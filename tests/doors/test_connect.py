@@ -380,6 +380,24 @@ def test_an_older_state_is_migrated_in_one_transaction(
     con.close()
 
 
+def test_a_state_before_ratings_and_facts_gets_their_tables_and_weights(trained_file: Path) -> None:
+    con = duckdb.connect(str(trained_file))
+    con.execute("DELETE FROM recsql.ranking_weights AS w WHERE w.task = 'rating'")
+    con.execute("DROP VIEW recsql.knowledge")
+    con.execute("DROP TABLE recsql.item_facts")
+    con.execute("UPDATE recsql.meta SET schema_version = 2")
+    con.close()
+    con = recsql.connect(str(trained_file))
+    weighed = con.execute(
+        "SELECT w.metric FROM recsql.ranking_weights AS w WHERE w.task = 'rating' AND w.weight > 0"
+    ).fetchall()
+    assert ("rmse",) in weighed
+    assert con.execute("SELECT count(*) FROM recsql.item_facts").fetchall() == [(0,)]
+    assert con.execute("SELECT count(*) FROM recsql.knowledge").fetchall() == [(0,)]
+    assert bundle(con) != []
+    con.close()
+
+
 def test_a_setting_that_is_no_number_does_not_keep_the_database_from_opening(
     trained_file: Path,
 ) -> None:

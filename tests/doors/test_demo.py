@@ -113,7 +113,9 @@ def test_no_table_cell_is_cut(printed: str) -> None:
 
 def test_each_task_has_an_incumbent(told: list[dict[str, Any]]) -> None:
     board = rows(told, "FROM recsql.leaderboard")
-    assert [row["task"] for row in board if row["status"] == "incumbent"] == sorted(TASKS)
+    assert [row["task"] for row in board if row["status"] == "incumbent"] == sorted(
+        set(TASKS) - {"rating"}  # nobody rates what a supermarket sells
+    )
 
 
 def test_five_best_sellers_have_five_bundles_and_related_items_each(

@@ -82,6 +82,10 @@ REFUSED = [
         "at_time must be left out of recommend_next in a published file.",
     ),
     (
+        f"FROM recommend_next('{KNOWN}', k := 3, context := {{'device': 'phone'}})",
+        "context must be left out of recommend_next in a published file.",
+    ),
+    (
         f"FROM recommend_for_you('{KNOWN}', k := 3, exclude_bought := false)",
         "exclude_bought must be left out of recommend_for_you in a published file.",
     ),
@@ -92,6 +96,10 @@ REFUSED = [
     ("FROM recommend_first_for({'country': 'Spain'})", "the model has to see the attributes"),
     (f"FROM recommend_bundle_for('{KNOWN}', 'i05')", "too many to store"),
     (f"FROM recommend_related_for('{KNOWN}', 'i05')", "too many to store"),
+    *(
+        (f"SELECT score_{task}('{KNOWN}', 'i05') AS score", f"score_{task} must be asked where")
+        for task in ("first", "for_you", "next", "rating")
+    ),
 ]
 
 

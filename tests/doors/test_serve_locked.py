@@ -73,6 +73,8 @@ REFUSED_BY_POLICY = (
     "CALL disable_logging()",
     "FROM duckdb_logs",
     "CALL recsql.publish('{folder}/out.duckdb')",
+    "CALL recsql.import_model('{secret}')",
+    "SELECT _recsql_call_import_model('{secret}')",
     "SELECT _recsql_call_publish('{folder}/out.duckdb')",
     'SELECT U&"\\0061" FROM orders',
 )

@@ -186,9 +186,9 @@ def test_a_table_macro_in_from_runs_as_often_as_the_query_asks(trained: Con) -> 
     ("arguments", "error", "sentence"),
     [
         ({'task': 'bundel'}, recsql.UnknownNameError,
-         "trending, first, next, repeat, for_you, got 'bundel'. Did you mean 'bundle'?"),
+         "trending, first, next, repeat, for_you, rating, got 'bundel'. Did you mean 'bundle'?"),
         ({'task': 5}, recsql.UnknownNameError,
-         "related, popular, trending, first, next, repeat, for_you, got 5."),
+         "popular, trending, first, next, repeat, for_you, rating, got 5."),
         ({'models': ['popularty']}, recsql.UnknownNameError,
          "got 'popularty'. Did you mean 'popularity' or 'segment_popularity'?"),
         ({'models': 'popularity'}, recsql.ParameterError,
@@ -409,7 +409,7 @@ def test_an_unfinished_result_does_not_block_a_statement(trained: Con) -> None:
     assert trained.execute("CALL recsql.refresh()").fetchall()[0][0] == "nothing changed"
 
 
-@pytest.mark.parametrize("name", ["interactions", "users", "items", "impressions"])
+@pytest.mark.parametrize("name", ["interactions", "users", "items", "impressions", "knowledge"])
 def test_no_column_of_an_unbound_view_has_an_unknown_type(con: Con, name: str) -> None:
     types = {row[1] for row in con.execute(f"DESCRIBE recsql.{name}").fetchall()}
     assert types <= {

@@ -82,6 +82,7 @@ def test_what_the_readme_shows_is_what_comes_out(
     assert told.strip("\n") == output.strip("\n")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, whose exporter a block calls
 def test_every_documented_python_block_runs(shop: duckdb.DuckDBPyConnection) -> None:
     assert shop.execute("FROM recommend_bundle('85123A', k := 5)").fetchall()
     recsql.publish(shop, "shop_recs.duckdb", include=["country"])

@@ -16,7 +16,8 @@ LEVELS = [
     {"settings", "headers", "pretty", "result"},
     {"kernels"},
     {"data"},
-    {"models", "metrics", "splits"},
+    {"networks"},
+    {"models", "onnx_models", "metrics", "splits"},
     {"selection", "store"},
     {"serving", "insights"},
     {"arrow", "functions"},
@@ -26,18 +27,21 @@ LEVELS = [
     {"watching", "server"},
     {"cli", "demo", "doctor", "dbt", "sqlalchemy", "udfs"},
 ]
+TOP_ROOMS = ("udfs", "onnx_models")
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
 HEAVY = ("numba", "torch", "sqlalchemy", "onnxruntime", "lightfm", "pyarrow", "scipy", "pandas")
 
 
 def modules() -> list[Path]:
     found = [path for path in (ROOT / "recsql").rglob("*.py") if path.name != "__init__.py"]
-    return sorted(found + list((ROOT / "udfs").glob("*.py")))
+    for room in TOP_ROOMS:
+        found += [path for path in (ROOT / room).glob("*.py") if path.name != "__init__.py"]
+    return sorted(found)
 
 
 def room_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
-    return "udfs" if parts[0] == "udfs" else parts[1]
+    return parts[0] if parts[0] in TOP_ROOMS else parts[1]
 
 
 def imported_rooms(path: Path) -> set[str]:

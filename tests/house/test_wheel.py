@@ -39,7 +39,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def expected_names() -> set[str]:
     found = {str(path.relative_to(ROOT)) for path in (ROOT / "recsql").rglob("*") if wanted(path)}
-    for room in ("udfs", "sql"):
+    for room in ("onnx_models", "udfs", "sql"):
         found |= {
             f"recsql/{path.relative_to(ROOT)}" for path in (ROOT / room).rglob("*") if wanted(path)
         }

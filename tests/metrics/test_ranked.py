@@ -22,7 +22,7 @@ from recsql.metrics.ranked import (
     precision,
     recall,
 )
-from recsql.models.base import Requests
+from recsql.models.requests import Requests
 from recsql.splits.split import Queries
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from recsql.errors import ParameterError
 from recsql.metrics.probabilities import perplexity
-from recsql.metrics.ratings import mae, rmse
+from recsql.metrics.ratings import mae, rmse, rmse_parts
+from recsql.metrics.registry import metric_named
 
 ratings = st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), min_size=1, max_size=20)
 
@@ -31,6 +32,35 @@ def test_the_errors_equal_plain_sums(pairs: list[tuple[float, float]]) -> None:
     assert mae(predicted, actual) == pytest.approx(absolute)
     assert rmse(predicted, actual) == pytest.approx(math.sqrt(squared))
     assert mae(predicted, actual) <= rmse(predicted, actual) * (1 + 1e-12) + 1e-150
+
+
+@given(ratings)
+def test_the_parts_of_the_root_have_it_as_their_mean(pairs: list[tuple[float, float]]) -> None:
+    predicted, actual = (np.array(column) for column in zip(*pairs, strict=True))
+    parts = rmse_parts(predicted - actual)
+    assert parts.mean() == pytest.approx(rmse(predicted, actual), rel=1e-9, abs=1e-150)
+    assert (parts >= 0).all()
+
+
+def test_the_parts_of_the_root_tell_how_uncertain_it_is() -> None:
+    # Of many ratings, a resample moves the root as far as it moves the mean of the parts.
+    rng = np.random.default_rng(0)
+    error = rng.normal(0.2, 1.0, 4000)
+    chosen = rng.integers(0, 4000, 4000)
+    moved = rmse(error[chosen], np.zeros(4000)) - rmse(error, np.zeros(4000))
+    parts = rmse_parts(error)
+    assert abs(moved) > 1e-3
+    assert parts[chosen].mean() - parts.mean() == pytest.approx(moved, rel=0.02)
+
+
+def test_the_parts_of_the_root_lie_where_the_root_does() -> None:
+    # Errors 0, 0 and 4: the root is 2.309, though a part lies beyond the scale from 0 to 4.
+    error = np.array([0.0, 0.0, 4.0])
+    parts, metric = rmse_parts(error), metric_named("rmse")
+    assert parts.max() > 4.0
+    assert metric.places(parts).mean() == pytest.approx(metric.place(math.sqrt(16 / 3)))
+    absolute = metric_named("mae")
+    assert absolute.places(np.abs(error)).tolist() == [0.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("metric", [rmse, mae])

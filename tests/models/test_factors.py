@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from histories import asked, learned, random_rows, table
 from naive_factors import slow_least_squares, slow_logistic
+from processes import needs_chosen_cores, printed_on
 
 from recsql.errors import ParameterError
 from recsql.models.fold_in import FoldInRecommender
@@ -143,35 +140,20 @@ def test_a_customer_gets_the_same_bits_alone_and_among_others(
         assert np.array_equal(fitted._scores(asked([row], 30))[0], together[place])
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+@needs_chosen_cores
 def test_factors_have_the_same_bits_at_one_and_two_threads() -> None:
     code = """
-import hashlib
-from histories import asked, learned, random_rows
+from histories import digest, asked, learned, random_rows
 from recsql.models.ials import IALS
 from recsql.models.logistic_mf import LogisticMF
 rows = random_rows(0, 1500, 300)
 for model in (IALS(n_factors=40, n_rounds=3), LogisticMF(n_factors=20, n_rounds=3)):
     model.fit(learned(rows, 300))
-    found = model.recommend(asked(rows, 300), 10)
-    arrays = [*model.arrays().values(), found.item, found.score]
-    print(hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
+    print(digest(model, model.recommend(asked(rows, 300), 10)))
 """
-    printed = []
-    for threads in ("1", "2"):
-        cores = set(sorted(os.sched_getaffinity(0))[: int(threads)])
-        path = os.pathsep.join(sys.path)
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=os.environ | {"OPENBLAS_NUM_THREADS": threads, "PYTHONPATH": path},
-            preexec_fn=lambda cores=cores: os.sched_setaffinity(0, cores),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        printed.append(done.stdout.split())
-    assert len(printed[0]) == 2
-    assert printed[0] == printed[1]
+    alone, together = (printed_on(n_cores, code) for n_cores in (1, 2))
+    assert len(alone) == 2
+    assert alone == together
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ from recsql.data.features import Features
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import MissingExtraError, ParameterError
-from recsql.models.base import Purchases, Recommender, Requests
+from recsql.models.base import Recommender
 from recsql.models.catalogue import model_named
 from recsql.models.hnsw_customers import HnswCustomers
 from recsql.models.lightfm import LightFM, item_matrix, user_matrix
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 from recsql.models.segment_popularity import SegmentPopularity, count_segments, segment_gains
 
 N_ITEMS = 30

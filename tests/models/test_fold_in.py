@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from bought import Row, bought
 from histories import asked, learned, random_rows, table
+from processes import needs_chosen_cores, printed_on
 
 from recsql.errors import ParameterError
-from recsql.models.base import Purchases, Requests
 from recsql.models.ease import Ease
 from recsql.models.fold_in import FoldInRecommender
 from recsql.models.graph_filter import GraphFilter
 from recsql.models.item_knn import ItemKNN
 from recsql.models.of_items import EaseOfItems, GraphFilterOfItems, OfItemsRecommender
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 MODELS = pytest.mark.parametrize("model", [Ease, GraphFilter, ItemKNN], ids=lambda m: m.name)
 OF_ITEMS = pytest.mark.parametrize("model", [EaseOfItems, GraphFilterOfItems], ids=lambda m: m.name)
@@ -217,34 +214,19 @@ def test_a_purchase_made_twice_counts_once(model: type[FoldInRecommender]) -> No
         assert np.array_equal(array, twice.arrays()[name])
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be chosen here")
+@needs_chosen_cores
 def test_factors_and_tables_have_the_same_bits_at_one_and_two_threads() -> None:
     code = """
-import hashlib, numpy as np
+from histories import digest
 from test_fold_in import Ease, GraphFilter, ItemKNN, asked, learned, random_rows
 rows = random_rows(0, 1500, 700)
 for model in (Ease(), GraphFilter(n_factors=150, sharpening=1.0), ItemKNN()):
     model.fit(learned(rows, 700))
-    found = model.recommend(asked(rows, 700), 10)
-    arrays = [*model.arrays().values(), found.item, found.score]
-    print(hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
+    print(digest(model, model.recommend(asked(rows, 700), 10)))
 """
-    here = Path(__file__).parent
-    printed = []
-    for threads in ("1", "2"):
-        cores = set(sorted(os.sched_getaffinity(0))[: int(threads)])
-        path = os.pathsep.join([str(here), *sys.path])
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=os.environ | {"OPENBLAS_NUM_THREADS": threads, "PYTHONPATH": path},
-            preexec_fn=lambda cores=cores: os.sched_setaffinity(0, cores),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        printed.append(done.stdout.split())
-    assert len(printed[0]) == 3
-    assert printed[0] == printed[1]
+    alone, together = (printed_on(n_cores, code) for n_cores in (1, 2))
+    assert len(alone) == 3
+    assert alone == together
 
 
 @pytest.mark.parametrize(

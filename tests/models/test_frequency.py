@@ -8,8 +8,9 @@ import pytest
 from recsql.data.events import Events
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
-from recsql.models.base import Purchases, Requests
 from recsql.models.frequency import Frequency
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 
 
 def learned(events: Events) -> Purchases:

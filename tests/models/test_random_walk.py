@@ -9,8 +9,9 @@ from recsql.data.events import Events, pointers
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import ParameterError
-from recsql.models.base import Purchases, Recommended, Requests
+from recsql.models.purchases import Purchases
 from recsql.models.random_walk import RandomWalk, newest_items
+from recsql.models.requests import Recommended, Requests
 
 N_ITEMS = 8
 

@@ -13,9 +13,9 @@ from recsql.data.events import Events, pointers
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
 from recsql.errors import NotTrainedError, ParameterError
-from recsql.models.base import Purchases
 from recsql.models.catalogue import catalogue
 from recsql.models.interval_weights import logistic_weights, median_weights, strength
+from recsql.models.purchases import Purchases
 from recsql.models.recurrence import Recurrence
 from recsql.models.repeat import RepeatModel, Repeats
 

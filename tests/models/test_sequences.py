@@ -8,8 +8,10 @@ import pytest
 from recsql.data.events import Events
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
-from recsql.models.base import Purchases, Requests, ScoringRecommender
+from recsql.models.base import ScoringRecommender
 from recsql.models.markov import Markov
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 from recsql.models.subseq import SuBSeq
 
 

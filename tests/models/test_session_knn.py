@@ -8,7 +8,8 @@ import pytest
 from recsql.data.events import Events
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
-from recsql.models.base import Purchases, Requests
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 from recsql.models.session_knn import SessionKNN, sessions_by_time
 
 

@@ -11,8 +11,9 @@ from naive_nearest import slow_values
 from recsql.data.events import Events
 from recsql.data.history import History
 from recsql.data.snapshot import ItemDays
-from recsql.models.base import Purchases, Requests
 from recsql.models.frequency import Frequency
+from recsql.models.purchases import Purchases
+from recsql.models.requests import Requests
 from recsql.models.tifuknn import TifuKNN
 
 N_ITEMS = 5

@@ -21,7 +21,7 @@ class Finding:
     Attributes
     ----------
     check : name of the check
-    source : 'interactions', 'users', 'items' or 'impressions'
+    source : 'interactions', 'users', 'items', 'impressions' or 'knowledge'
     severity : 'error' stops a task or gives wrong answers, 'warning' deserves a look
     count : rows of the source that are concerned; for large groups, their items without pairs
     share : of the rows of the source, 0 to 1; 0 for an empty source

@@ -76,6 +76,25 @@ def repeat_has_time(evidence: Evidence) -> list[Finding]:
     return [_task(evidence, "repeat", "error", need, got, f"{call}.")]
 
 
+def rating_has_ratings(evidence: Evidence) -> list[Finding]:
+    """Tell when ratings are bound, and nothing can be learned from them."""
+    source = evidence.interactions
+    if not source.is_given("rating"):
+        return []  # most shops have none
+    need = "a user_id, and purchases whose ratings differ"
+    if not source.is_given("user_id"):
+        call = source.bind_call(user_id="…")
+        return [_task(evidence, "rating", "error", need, "no user_id bound", f"{call}.")]
+    distinct = evidence.session.value(
+        "SELECT count(DISTINCT i.rating) FROM recsql.interactions AS i "
+        "WHERE i.user_id IS NOT NULL AND isfinite(i.rating)"
+    )
+    if distinct > 1:
+        return []
+    got, remedy = counted(distinct, "rating"), "Bind rating to the column that holds them."
+    return [_task(evidence, "rating", "error", need, got, remedy)]
+
+
 def popular_has_rows(evidence: Evidence) -> list[Finding]:
     """Tell when there is no purchase."""
     if evidence.facts["purchases"]:

@@ -24,6 +24,12 @@
     }) -%}
 {% endmacro %}
 
+{% macro bind_knowledge(facts, head, tail, relation=none, filter=none) %}
+    {%- do recsql.bind("knowledge", facts, {
+        "head": head, "relation": relation, "tail": tail, "filter": filter,
+    }) -%}
+{% endmacro %}
+
 {% macro bind_impressions(
     relation, item_id, user_id=none, ts=none, request_id=none, position=none, clicked=none,
     attributes=none, filter=none

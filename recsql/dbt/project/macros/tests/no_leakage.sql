@@ -74,7 +74,8 @@
 {% endtest %}
 
 {% macro check_task(task) %}
-    {%- set known = ("bundle", "related", "popular", "trending", "first", "next", "repeat", "for_you")
+    {%- set known = ("bundle", "related", "popular", "trending", "first", "next", "repeat", "for_you",
+        "rating")
     -%}
     {%- if task not in known -%}
         {{- exceptions.raise_compiler_error(

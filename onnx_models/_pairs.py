@@ -1,0 +1,375 @@
+"""Pairs of a customer and an item as batches: what was bought, and items drawn against it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from recsql.networks.fields import PairFields, PairParts
+from recsql.networks.graph import Graph
+from recsql.networks.sequences import Steps
+
+from ._export import export
+from ._fields import FieldVectors
+from ._sequences import MOST_HELD_OUT, held_out_moments
+from ._softmax import Proposal
+from ._training import Batch, NetworkModule, learned, on_device, weights_of
+
+if TYPE_CHECKING:
+    from recsql.data.events import Events
+    from recsql.models.network import Network
+    from recsql.models.pair_network import PairNetwork, Taught
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+HELD_OUT_PAIRS = 10_000  # positives
+HELD_OUT_ROWS = 512
+EXPORT_STEPS = 7
+
+
+class PairModule(NetworkModule, ABC):
+    """A module that scores pairs; what it makes of a history is the same for all its items."""
+
+    outputs: Sequence[str] = ("score",)
+
+    def encode(self, history: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """Give what is read of histories: tensors with a row a request."""
+        return () if history is None else (history,)
+
+    @abstractmethod
+    def score(
+        self, item: torch.Tensor, slots: torch.Tensor, encoded: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        """Give the log odds of pairs: float32[rows, outputs].
+
+        Parameters
+        ----------
+        item : int64[rows]           codes from 1; 0: not known
+        slots : int64[rows, slots]   codes of the values of each field
+        encoded : what ``encode`` gave, with a row a pair
+        """
+
+    def extra_loss(
+        self, batch: Mapping[str, torch.Tensor], encoded: Sequence[torch.Tensor]
+    ) -> torch.Tensor | None:
+        """Give the weighted loss of further tasks; None where there are none."""
+        del batch, encoded
+        return None
+
+    def coded(self) -> frozenset[str]:
+        """Give the parameters whose rows are codes of attributes."""
+        parts = self.named_modules()
+        found = {f"{name}.table.weight" for name, part in parts if isinstance(part, FieldVectors)}
+        return frozenset(found - self.item_rows().keys())
+
+    def settle(self, sold: torch.Tensor) -> None:
+        """Fix what answering needs; bool[n_items]: an item never bought is read as unknown."""
+
+    def forward(
+        self, item: torch.Tensor, slots: torch.Tensor, history: torch.Tensor | None = None
+    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Give the probability of pairs: float32[rows] for each output.
+
+        Parameters
+        ----------
+        history : int64[rows, steps]    codes from 1, the oldest first; 0 after the end
+        """
+        chance = torch.sigmoid(self.score(item, slots, self.encode(history)))
+        return chance[:, 0] if len(self.outputs) == 1 else tuple(chance.unbind(1))
+
+
+class PairLesson:
+    """Learn to tell what was bought from what is drawn.
+
+    Without histories each event is a positive; with them each event that has an earlier one, with
+    the newest ``max_length`` earlier events. Events of the same time are not each other's history.
+    """
+
+    def __init__(self, settings: PairNetwork, taught: Taught) -> None:
+        events = taught.events
+        self._settings, self._taught, self._events = settings, taught, events
+        self._user = events.user
+        self._first = self._last = np.zeros(len(events.item), dtype=np.int64)
+        place = np.arange(len(events.item))
+        if settings.reads_history():
+            hidden = held_out_moments(events, settings)
+            self._first, self._last = histories(events, settings.max_length)
+            place = place[self._last > self._first]
+        else:
+            hidden = held_out_customers(events, settings)
+        self._positive, self._held_out = place[~hidden[place]], place[hidden[place]]
+        since = settings.learns_since(events)
+        if since is not None:
+            self._positive = self._positive[events.time[self._positive] >= since]
+        self.n_rows = len(self._positive)
+        if len(self._held_out) > HELD_OUT_PAIRS:
+            rng = np.random.default_rng(settings.seed)
+            self._held_out = np.sort(rng.choice(self._held_out, HELD_OUT_PAIRS, replace=False))
+        # What is held out must not be foretold by its own sale.
+        self.known = taught._replace(
+            sold=np.bincount(events.item[~hidden], minlength=events.n_items)
+        )
+        count = self.known.sold
+        self._draw = MixedProposal(count, settings.proposal_exponent, settings.uniform_share)
+        self._among = self._draw.among(count, settings.n_negatives)
+        fields = taught.fields
+        n_asked = len(fields.asked_slots)
+        self._parts = tuple(
+            (empty, np.repeat(np.arange(len(sizes)), sizes))
+            for empty, sizes in (
+                (fields.empty[: fields.asked_slots.sum()], fields.asked_slots),
+                (fields.empty[fields.asked_slots.sum() :], fields.n_slots[n_asked:]),
+            )
+        )
+
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[Batch]:
+        """Give positives with histories of about equal length together, in an order of chance."""
+        order = self._in_order(rng.permutation(self._positive), rng)
+        for start in rng.permutation(np.arange(0, len(order), size)):
+            yield self.batch(order[start : start + size], rng, self._settings.unknown_share)
+
+    def loss(self, module: PairModule, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Give the mean loss of a batch, that of further tasks added."""
+        encoded = module.encode(batch.get("history"))
+        loss = pair_loss(module, batch, encoded)
+        more = module.extra_loss(batch, encoded)
+        return loss if more is None else loss + more
+
+    def held_out_loss(self, module: PairModule, device: torch.device) -> float | None:
+        """Give the mean loss of the held-out positives, against the same items each time."""
+        if len(self._held_out) == 0:
+            return None
+        rng = np.random.default_rng(self._settings.seed)
+        order, total, weight = self._in_order(self._held_out, None), 0.0, 0.0
+        for start in range(0, len(order), HELD_OUT_ROWS):
+            batch = on_device(self.batch(order[start : start + HELD_OUT_ROWS], rng, 0.0), device)
+            loss = pair_loss(module, batch, module.encode(batch.get("history")))
+            part = float(batch["weight"].sum())
+            total, weight = total + float(loss) * part, weight + part
+        return total / max(weight, 1e-12)
+
+    def _in_order(self, place: Array, rng: np.random.Generator | None) -> Array:
+        """Put positives with about equal histories together, so that few steps are empty."""
+        if not self._settings.reads_history():
+            return place
+        length = (self._last - self._first)[place].astype(np.float64)
+        if rng is not None:
+            length += 2.0 * rng.random(len(place))
+        found: Array = place[np.argsort(length, kind="stable")]
+        return found
+
+    def batch(self, place: Array, rng: np.random.Generator, unknown_share: float) -> dict[str, Any]:
+        """Give positives, the items drawn against them, and what is read of both.
+
+        Returns
+        -------
+        item : int64[n, 1 + n_negatives]    codes from 1, the positive first
+        asked : int64[n, slots]             of the request
+        item_slots : int64[n, 1 + n_negatives, slots]
+        shift : float32[n, 1 + n_negatives] log of how much likelier than alike an item is drawn
+        among : float32[n, 1 + n_negatives] the same of an item of the batch, bought or drawn
+        weight, kind : float32[n], int64[n] of the positive
+        history : int64[n, steps]           where histories are read
+        """
+        events = self._events
+        item = np.empty((len(place), 1 + self._settings.n_negatives), dtype=np.int64)
+        item[:, 0] = events.item[place]
+        item[:, 1:] = self._draw.draw(item[:, 1:].size, rng).reshape(len(place), -1)
+        slots = [self._asked(place), self._taught.item_slots[item + 1]]
+        asked, item_slots = (
+            with_unknown(part, *how, unknown_share, rng).astype(np.int64)
+            for part, how in zip(slots, self._parts, strict=True)
+        )
+        kind = None if events.feedback is None else events.feedback.kind[place]
+        found = {
+            "item": item + 1,
+            "asked": asked,
+            "item_slots": item_slots,
+            "shift": self._draw.shift[item],
+            "among": self._among[item],
+            "weight": events.strength[place],
+            "kind": np.zeros(len(place), np.int64) if kind is None else np.maximum(kind, 0),
+        }
+        found["kind"] = found["kind"].astype(np.int64)
+        if self._settings.reads_history():
+            steps = Steps.between(self._first[place], self._last[place])
+            found["history"] = steps.table(events.item[steps.place] + 1, np.int64)
+        return found
+
+    def _asked(self, place: Array) -> Array:
+        users, fields, time = self._taught.users, self._taught.fields, self._events.time[place]
+        context = None
+        if fields.context is not None and self._events.context is not None:
+            context = self._events.context.of_rows(place)
+        if users is None:
+            return fields.asked(len(place), None, time, context)
+        user = self._user[place]
+        known = users.of_rows(np.minimum(user, users.n_rows - 1))
+        found = fields.asked(len(place), known, time, context)
+        n_slots = int(fields.user.n_slots.sum())
+        found[user >= users.n_rows, :n_slots] = fields.user.empty
+        return found
+
+
+class MixedProposal:
+    """Draws items, a share of them alike and the others by how often they were bought.
+
+    Attributes
+    ----------
+    shift : float32[n_items]    log of the probability of an item, times the number of items that
+        were bought: 0 where all are drawn alike
+    """
+
+    def __init__(self, count: Array, exponent: float, uniform_share: float) -> None:
+        count = count if count.any() else np.ones_like(count)
+        self._often, self._alike = Proposal(count, exponent), Proposal(count, 0.0)
+        self._share = uniform_share
+        alike, often = (np.exp(p.log_q.astype(np.float64)) for p in (self._alike, self._often))
+        self._q = uniform_share * alike + (1 - uniform_share) * often
+        self.shift = _log_times(self._q, np.count_nonzero(count))
+
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """Give ``n`` items, with repetition: int64[n]."""
+        alike = rng.random(n) < self._share
+        return np.where(alike, self._alike.draw(n, rng), self._often.draw(n, rng))
+
+    def among(self, count: Array, n_negatives: int) -> Array:
+        """Give ``shift`` for items of which one was bought and the others were drawn."""
+        bought = count / max(count.sum(), 1)
+        q = (bought + n_negatives * self._q) / (1 + n_negatives)
+        return _log_times(q, np.count_nonzero(count))
+
+
+def _log_times(q: Array, n: int | np.integer[Any]) -> Array:
+    """Give the log of a probability times n, 0 for what is never drawn: float32[n_items]."""
+    least = 1e-20  # below: never drawn
+    return np.where(q > least, np.log(np.maximum(q, least) * max(n, 1)), 0.0).astype(np.float32)
+
+
+def with_unknown(
+    slots: Array, empty: Array, field: Array, share: float, rng: np.random.Generator
+) -> Array:
+    """Let a share of the fields of each row be unknown.
+
+    Parameters
+    ----------
+    slots : int32[…, slots]
+    empty : int32[slots]    the row of which nothing is known
+    field : int[slots]      the field of each slot, ascending from 0
+    """
+    if share == 0:
+        return slots
+    forgotten = rng.random((*slots.shape[:-1], int(field[-1]) + 1)) < share
+    return np.where(forgotten[..., field], empty, slots)
+
+
+def pair_loss(
+    module: PairModule, batch: Mapping[str, torch.Tensor], encoded: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Give the weighted mean of the binary cross-entropy of positives and what was drawn.
+
+    Of several outputs a positive counts for that of its kind, what was drawn for all.
+    """
+    item = batch["item"]
+    n, several = item.shape
+    rows = [part.repeat_interleave(several, 0) for part in (batch["asked"], *encoded)]
+    slots = torch.cat([rows[0], batch["item_slots"].flatten(0, 1)], 1)
+    logit = module.score(item.flatten(), slots, rows[1:]).reshape(n, several, -1)
+    logit = logit - batch["shift"][..., None]
+    truth = torch.zeros_like(logit)
+    truth[:, 0] = 1.0
+    weight = batch["weight"][:, None, None].expand_as(logit).clone()
+    if logit.shape[2] > 1:
+        weight[:, 0] *= functional.one_hot(batch["kind"], logit.shape[2])
+    loss = functional.binary_cross_entropy_with_logits(logit, truth, weight, reduction="sum")
+    return loss / weight.sum().clamp_min(1e-12)
+
+
+def log_odds(settings: PairNetwork, sold: Array) -> Array:
+    """Give the log odds of a purchase against what is drawn alike, by how often items were bought.
+
+    Every item counts once more than it was bought.
+
+    Returns
+    -------
+    float32[n_items + 1]    that of an unknown item first
+    """
+    count = np.concatenate([[0], sold]) + 1.0
+    found = np.log(count / count[1:].mean() / settings.n_negatives)
+    odds: Array = found.astype(np.float32)
+    return odds
+
+
+def histories(events: Events, max_length: int) -> tuple[Array, Array]:
+    """Give where the newest events before the moment of each event begin and end: int64[n]."""
+    start = events.user_ptr[:-1][events.user]
+    begins = np.ones(len(events.item), dtype=bool)
+    begins[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
+    last = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+    return np.maximum(start, last - max_length), last
+
+
+def held_out_customers(events: Events, settings: Network) -> Array:
+    """Hide all events of a random share of the customers: bool[n_events].
+
+    Where learning goes on, only of customers that were not learned from before.
+    """
+    rng = np.random.default_rng(settings.seed)
+    there = np.diff(events.user_ptr) > 0
+    could = there
+    if settings.start is not None:
+        begin = np.minimum(events.user_ptr[:-1], max(len(events.time) - 1, 0))
+        could = there & (events.time[begin] > settings.start.weights.until)
+    chosen = np.flatnonzero(could & (rng.random(events.n_users) < settings.held_out))
+    if len(chosen) > MOST_HELD_OUT:
+        chosen = rng.choice(chosen, MOST_HELD_OUT, replace=False)
+    if len(chosen) == np.count_nonzero(there):
+        chosen = chosen[:0]
+    found: Array = np.isin(events.user, chosen)
+    return found
+
+
+def learn_pairs(
+    settings: PairNetwork, taught: Taught, make: Callable[[Taught], PairModule], *more: Array
+) -> PairParts:
+    """Learn a module, made of what is not held out."""
+    lesson = PairLesson(settings, taught)
+    data = [taught.events.user_ptr, taught.events.item, taught.events.time, taught.events.strength]
+    data += [taught.item_slots, *more]
+    if taught.users is not None:
+        data += [taught.users.ptr, taught.users.feature]
+    if taught.events.feedback is not None:
+        data.append(taught.events.feedback.kind)
+    if taught.events.context is not None:
+        data += [taught.events.context.ptr, taught.events.context.feature]
+    module, _ = learned(settings, lambda: make(lesson.known), lesson, data)
+    weights = weights_of(module)
+    module.settle(torch.from_numpy(taught.sold > 0))
+    graph = exported(settings, module, taught.fields, taught.events.n_items)
+    return PairParts(graph, weights)
+
+
+def exported(settings: PairNetwork, module: PairModule, fields: PairFields, n_items: int) -> Graph:
+    """Give the graph of a module, compared with it."""
+    n_slots, n_codes = int(fields.n_slots.sum()), fields.n_codes
+
+    def example(rng: np.random.Generator, rows: int, steps: int) -> dict[str, Array]:
+        found = {
+            "item": rng.integers(0, n_items + 1, rows),
+            "slots": rng.integers(0, n_codes, (rows, n_slots)),
+        }
+        if settings.reads_history():
+            found["history"] = rng.integers(0, n_items + 1, (rows, steps))
+        return found
+
+    varying = {name: {0: "rows"} for name in ("item", "slots", *module.outputs)}
+    lengths = {1}
+    if settings.reads_history():
+        varying["history"] = {0: "rows", 1: "steps"}
+        lengths |= {min(EXPORT_STEPS, settings.max_length), settings.max_length}
+    return export(settings.name, module, example, module.outputs, varying, lengths=sorted(lengths))

@@ -1,0 +1,468 @@
+"""Gated recurrent layers over what a customer did, and what they read at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from recsql.data.events import Events
+from recsql.data.features import Features
+from recsql.data.offered import Unsold
+from recsql.networks.exposure import Exposure
+from recsql.networks.fields import FieldLayout
+from recsql.networks.recurrent import Beside, Scales, step_inputs
+from recsql.networks.sequences import SequenceParts, Steps, padded_features
+
+from ._export import export
+from ._fields import FieldVectors
+from ._sequences import SequenceLesson, SequenceModule, held_out_moments
+from ._softmax import log_shares
+from ._training import Course, learned, weights_of
+
+if TYPE_CHECKING:
+    from recsql.models.recurrent import RecurrentEncoder, RecurrentNetwork
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+NEVER = -1e9  # added to a score
+CONTEXT_SPREAD = 0.1  # to begin with; what begins near 0 is found after patience has ended
+NUMBERS = ("start", "gap", "rating", "rated")
+
+
+class MixedItems(nn.Module):
+    """Vectors and biases of items: their own, mixed with those of their attributes.
+
+    While learning, an item's share of the attributes is drawn anew from ``least_mix`` to 1 in each
+    step, so that neither part relies on the other. Afterwards it is ``warm_mix`` where an item was
+    bought and 1 where it was not.
+
+    Source: Ma et al., "Temporal-Contextual Recommendation in Real-Time", KDD 2020, equation 2.
+    """
+
+    feature: torch.Tensor
+    begin: torch.Tensor
+    mix: torch.Tensor
+    unsold: torch.Tensor
+
+    def __init__(self, settings: RecurrentEncoder, count: Array, features: Features | None) -> None:
+        super().__init__()
+        n_items, width = len(count), settings.n_factors
+        sparse = n_items >= settings.dense_items
+        self.own = nn.Embedding(n_items, width, sparse=sparse)
+        self.bias = nn.Embedding(n_items, 1, sparse=sparse)
+        nn.init.normal_(self.own.weight, std=width**-0.5)
+        nn.init.zeros_(self.bias.weight)
+        self.of_features: nn.EmbeddingBag | None = None
+        self.least_mix = settings.least_mix
+        told = features is not None and features.n_features > 0
+        if sparse and settings.begins_popular() and not told:  # else attributes would not learn it
+            with torch.no_grad():
+                self.bias.weight.copy_(log_shares(count))
+        if features is not None and told:
+            self.of_features = nn.EmbeddingBag(features.n_features, width + 1, mode="mean")
+            nn.init.normal_(self.of_features.weight, std=width**-0.5)
+            self.beside = nn.Sequential(
+                nn.Linear(width + 1, 2 * width), nn.GELU(), nn.Linear(2 * width, width + 1)
+            )
+            self.shrinkage = settings.attribute_shrinkage / max(int(np.count_nonzero(count)), 1)
+            mix = np.where(count > 0, settings.warm_mix, 1.0).astype(np.float32)
+            unsold = np.where(count > 0, 0.0, NEVER).astype(np.float32)
+            self.register_buffer("unsold", torch.from_numpy(unsold))
+            self.register_buffer("mix", torch.from_numpy(mix)[:, None])
+            self.register_buffer("feature", torch.from_numpy(features.feature.astype(np.int64)))
+            self.register_buffer("begin", torch.from_numpy(features.ptr.astype(np.int64)))
+
+    def forward(self, code: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give vectors float32[n, width] and biases float32[n] of items, or of all of them."""
+        if code is None:
+            own, bias = self.own.weight, self.bias.weight
+        else:
+            own, bias = self.own(code), self.bias(code)
+        if self.of_features is None:
+            return own, bias[:, 0]
+        told = self._told(code)
+        if self.training:
+            mix = self.least_mix + (1.0 - self.least_mix) * torch.rand_like(bias)
+        else:
+            mix = self.mix if code is None else self.mix[code]
+        vector = (1 - mix) * own + mix * told[:, :-1]
+        bias = ((1 - mix) * bias + mix * told[:, -1:])[:, 0]
+        if self.training and code is None:
+            bias = bias + self.unsold  # what nobody could buy is no evidence against its attributes
+        return vector, bias
+
+    def by_attributes(self, features: Features) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give vectors and biases of items that have no own: a row each, with features."""
+        assert self.of_features is not None
+        feature, begin = (
+            torch.from_numpy(part.astype(np.int64)).to(self.bias.weight.device)
+            for part in (features.feature, features.ptr[:-1])
+        )
+        told = self._beside(self.of_features(feature, begin))
+        return told[:, :-1], told[:, -1]
+
+    def _told(self, code: torch.Tensor | None) -> torch.Tensor:
+        """Give what the attributes of items say: float32[n, width + 1]; 0 without any."""
+        assert self.of_features is not None
+        if code is None:
+            return self._beside(self.of_features(self.feature, self.begin[:-1]))
+        size = (self.begin[1:] - self.begin[:-1])[code]
+        ends = torch.cumsum(size, 0)
+        place = torch.arange(int(ends[-1]) if len(ends) else 0, device=code.device)
+        place = place - torch.repeat_interleave(ends - size - self.begin[code], size)
+        return self._beside(self.of_features(self.feature[place], ends - size))
+
+    def _beside(self, told: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = told + self.beside(told)
+        return found
+
+    def penalty(self, state: torch.Tensor) -> torch.Tensor | None:
+        """Give half the sum of squares of what each attribute alone adds, the mean over states."""
+        if self.of_features is None or self.shrinkage == 0:
+            return None
+        weight = self._beside(self.of_features.weight)
+        one = functional.pad(state, (0, 1), value=1.0)
+        found: torch.Tensor = ((one @ (weight.T @ weight)) * one).sum(dim=1).mean()
+        return 0.5 * self.shrinkage * found
+
+
+class ContextVectors(nn.Module):
+    """The sum of the vectors of the fields of a context, that of a field the mean of its values.
+
+    While learning a share of the fields is read as unknown, which has a vector of its own.
+    """
+
+    empty: torch.Tensor
+    field: torch.Tensor
+
+    def __init__(self, layout: FieldLayout, width: int, unknown_share: float) -> None:
+        super().__init__()
+        self.share, self.n_fields = unknown_share, len(layout.n_slots)
+        sizes = layout.n_slots.tolist()
+        self.vectors = FieldVectors(layout.next_code, sizes, width, CONTEXT_SPREAD)
+        self.register_buffer("empty", torch.from_numpy(layout.empty.astype(np.int64)))
+        self.register_buffer("field", torch.from_numpy(layout.field_of_slot))
+
+    def forward(self, slots: torch.Tensor) -> torch.Tensor:
+        """Give float32[rows, steps, width] of int64[rows, steps, slots]."""
+        if self.training and self.share:
+            gone = torch.rand((*slots.shape[:-1], self.n_fields), device=slots.device) < self.share
+            slots = torch.where(gone[..., self.field], self.empty, slots)
+        told = self.vectors(slots.flatten(0, 1)).sum(1)
+        found: torch.Tensor = told.reshape(*slots.shape[:-1], told.shape[-1])
+        return found
+
+
+class Encoder(SequenceModule):
+    """From the events of a history, and what is known of the request, to a vector.
+
+    It has ``n_beside`` numbers more than the vectors of items that are read.
+    """
+
+    def __init__(
+        self,
+        settings: RecurrentEncoder,
+        count: Array,
+        n_kinds: int,
+        n_user_features: int,
+        item_features: Features | None,
+        n_beside: int = 0,
+        context: FieldLayout | None = None,
+    ) -> None:
+        super().__init__()
+        width = settings.n_factors
+        switches = {
+            "start": settings.session_starts,
+            "gap": settings.time_gaps,
+            "rating": settings.feedback,
+            "rated": settings.feedback,
+        }
+        self.numbers = [name for name in NUMBERS if switches[name]]
+        self.items_of = MixedItems(settings, count, item_features)
+        self.of_numbers = nn.Linear(len(self.numbers), width) if self.numbers else None
+        self.of_kind = nn.Embedding(n_kinds + 1, width) if settings.feedback else None
+        self.of_context = (
+            None if context is None else ContextVectors(context, width, settings.unknown_share)
+        )
+        self.of_user = nn.Embedding(n_user_features + 1, width) if n_user_features else None
+        for table in (self.of_kind, self.of_user):
+            if table is not None:
+                nn.init.normal_(table.weight, std=0.02)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.layers = nn.GRU(
+            width, settings.n_hidden, num_layers=settings.n_layers, batch_first=True
+        )
+        self.to_item = nn.Linear(settings.n_hidden, width + n_beside)
+        self.of_mean = nn.Linear(width, width + n_beside) if settings.profile else None
+        self.frozen: torch.Tensor | None = None
+
+    def item_rows(self) -> Mapping[str, int]:
+        """Give the parameters with a row an item, and the row of the first one."""
+        return {"items_of.own.weight": 0, "items_of.bias.weight": 0}
+
+    def coded(self) -> frozenset[str]:
+        """Give the parameters whose rows are codes of attributes, contexts or kinds."""
+        return frozenset(
+            {
+                "items_of.of_features.weight",
+                "of_user.weight",
+                "of_kind.weight",
+                "of_context.vectors.table.weight",
+            }
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Give the inputs after ``item`` and ``length``, in order."""
+        found = [*self.numbers]
+        if self.of_kind is not None:
+            found.append("kind")
+        if self.of_context is not None:
+            found.append("context")
+        if self.of_user is not None:
+            found.append("user")
+        return found
+
+    def items(self, code: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give vectors and biases of items, of all where none are named."""
+        found: tuple[torch.Tensor, torch.Tensor] = self.items_of(code)
+        return found
+
+    def penalty(self, state: torch.Tensor) -> torch.Tensor | None:
+        """Give how far attributes may move the scores of states."""
+        return self.items_of.penalty(state)
+
+    def freeze(self, unsold: Unsold | None) -> tuple[Array, Array]:
+        """Fix the vectors of items for answering, and give them with the biases.
+
+        Those that nobody bought are among them where they are given, by their attributes.
+        """
+        self.eval()
+        with torch.no_grad():
+            vector, bias = (part.detach().numpy().copy() for part in self.items())
+            if unsold is not None:
+                more = self.items_of.by_attributes(unsold.features)
+                vector, bias = (
+                    unsold.among_all(part, new.detach().numpy())
+                    for part, new in zip((vector, bias), more, strict=True)
+                )
+        self.frozen = functional.pad(torch.from_numpy(vector), (0, 0, 1, 0))
+        return vector, bias
+
+    def vectors_of(self, item: torch.Tensor) -> torch.Tensor:
+        """Give the vectors of items by their codes from 1, 0 for none: float32[…, width]."""
+        if self.frozen is not None:
+            return functional.embedding(item, self.frozen)
+        known = item > 0
+        vector, _ = self.items(item[known] - 1)
+        found = vector.new_zeros((*item.shape, vector.shape[1]))
+        found[known] = vector
+        return found
+
+    def events_of(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Give what is read of the item of each event: float32[rows, steps, width]."""
+        return self.vectors_of(batch["item"])
+
+    def reads(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Give what is read of each event: float32[rows, steps, width]."""
+        read = self.events_of(batch)
+        if self.of_numbers is not None:
+            read = read + self.of_numbers(torch.stack([batch[n] for n in self.numbers], dim=-1))
+        if self.of_kind is not None:
+            read = read + self.of_kind(batch["kind"])
+        if self.of_context is not None:
+            read = read + self.of_context(batch["context"])
+        if self.of_user is not None:
+            user = batch["user"]
+            there = (user > 0).to(read.dtype)[..., None]
+            told = (self.of_user(user) * there).sum(dim=1) / there.sum(dim=1).clamp_min(1.0)
+            read = read + told[:, None, :]
+        return read
+
+    def states(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Give the vector after each event: float32[rows, steps, width]."""
+        read = self.reads(batch)
+        state, _ = self.layers(self.dropout(read))
+        found: torch.Tensor = self.to_item(self.dropout(state))
+        if self.of_mean is not None:
+            so_far = torch.cumsum(torch.ones_like(read[..., :1]), dim=1)
+            found = found + self.of_mean(self.dropout(torch.cumsum(read, dim=1) / so_far))
+        return found
+
+    def forward(
+        self, item: torch.Tensor, length: torch.Tensor, *more: torch.Tensor
+    ) -> torch.Tensor:
+        """Give the vector after the last event: float32[rows, width].
+
+        Parameters
+        ----------
+        item : int64[rows, steps]    codes from 1, the oldest first; 0 after the end
+        length : int64[rows]         events of each row, >= 1
+        more : what ``names`` says, laid out like ``item``; ``context`` int64[rows, steps, slots],
+            ``user`` int64[rows, values]
+        """
+        state = self.states({"item": item, **dict(zip(self.names, more, strict=True))})
+        found: torch.Tensor = state[torch.arange(item.shape[0], device=item.device), length - 1]
+        return found
+
+
+class RecurrentLesson(SequenceLesson):
+    """Learn what comes next, with what is known of each step."""
+
+    def __init__(
+        self,
+        events: Events,
+        settings: RecurrentNetwork,
+        hidden: Array,
+        scales: Scales,
+        users: Features | None,
+        context: FieldLayout | None = None,
+    ) -> None:
+        super().__init__(events, settings, hidden)
+        self._context = context
+        self._settings, self._scales, self._users = settings, scales, users
+        self._user = events.user
+        self._exposure = (
+            Exposure.of(events.select(~hidden), settings.trend_microseconds, settings.smoothing)
+            if settings.trend
+            else None
+        )
+
+    def shifted(self, batch: dict[str, Array]) -> dict[str, Array]:
+        """Add what the exposure of items at the time of each state adds to their scores."""
+        exposure, heat = self._exposure, self._settings.temperature
+        if exposure is None:
+            return batch
+        period, batch["period"] = np.unique(
+            exposure.period_of(batch.pop("time")), return_inverse=True
+        )
+        if "drawn" not in batch:
+            every = np.arange(self.events.n_items)
+            batch["shift"] = exposure.log_rates(period, every) / heat
+            return batch
+        batch["shift_drawn"] = exposure.log_rates(period, batch["drawn"]) / heat
+        owner = batch["period"][batch["owner"]]
+        target, place = np.unique(batch["target"], return_inverse=True)
+        batch["shift_target"] = exposure.log_rates(period, target)[owner, place] / heat
+        return batch
+
+    def inputs(self, steps: Steps) -> dict[str, Array]:
+        """Give what the module reads of some events, laid out by row and step."""
+        events, place = self.events, steps.place
+        start = self._moments.start[place]
+        has_next = self._moments.end[place] > start
+        asked = self._moments.ends[place] & has_next
+        following = np.where(asked, start, place)
+        next_time, next_session = events.time[following], events.session[following]
+        found = super().inputs(steps) | step_inputs(
+            self._settings, self._scales, events, steps, next_session, next_time
+        )
+        if self._context is not None and events.context is not None:
+            slots = self._context.slots(events.context.of_rows(following), len(following))
+            found["context"] = steps.table(slots, np.int64)
+        if self._users is not None:
+            found["user"] = features_of(self._users, self._user[place[steps.step == 0]])
+        return found
+
+
+def learn(
+    settings: RecurrentNetwork,
+    events: Events,
+    scales: Scales,
+    beside: Beside,
+) -> SequenceParts:
+    """Learn from the events of customers, their context and attributes where they are given.
+
+    Items that nobody bought teach nothing; they get vectors and codes when all is learned.
+    """
+    users, items, context, unsold = beside
+    hidden = held_out_moments(events, settings)
+    lesson = RecurrentLesson(events, settings, hidden, scales, users, context)
+    count = np.bincount(events.item[~hidden], minlength=events.n_items)
+    n_user_features = 0 if users is None else users.n_features
+
+    def make() -> Encoder:
+        return Encoder(settings, count, len(scales.kinds), n_user_features, items, context=context)
+
+    told = (None if context is None else events.context, users, items)
+    found: tuple[Encoder, Course] = learned(settings, make, lesson, data_of(events, told))
+    module, course = found
+    return parts_of(settings, module, scales, course, unsold)
+
+
+def parts_of(
+    settings: RecurrentEncoder,
+    module: Encoder,
+    scales: Scales,
+    course: Course,
+    unsold: Unsold | None = None,
+) -> SequenceParts:
+    """Give the graph of a module that has learned, and the vectors and biases of items."""
+    table, bias = module.freeze(unsold)
+    graph = export(
+        settings.name,
+        module,
+        lambda rng, rows, steps: _example(module, rng, rows, steps, len(table), scales),
+        ("vector",),
+        _varying(module),
+        lengths=sorted({1, min(7, settings.max_length), settings.max_length}),
+    )
+    return SequenceParts(graph, table, bias, course.best_epoch, weights_of(module))
+
+
+def features_of(users: Features, owner: Array) -> Array:
+    """Give the features of customers as a table; 0 for one beyond the last row."""
+    known = np.minimum(owner, users.n_rows - 1)
+    found = padded_features(users.of_rows(known), len(owner))
+    found[owner >= users.n_rows] = 0
+    return found
+
+
+def data_of(events: Events, told: Sequence[Features | None]) -> list[Array]:
+    """Give the arrays of what a network learns from: they name its checkpoint."""
+    found = [events.user_ptr, events.item, events.time, events.session, events.strength]
+    if events.feedback is not None:
+        found += [events.feedback.rating, events.feedback.kind]
+    for features in told:
+        if features is not None:
+            found += [features.ptr, features.feature]
+    return found
+
+
+def _example(
+    module: Encoder,
+    rng: np.random.Generator,
+    rows: int,
+    steps: int,
+    n_items: int,
+    scales: Scales,
+) -> dict[str, Array]:
+    found = {
+        "item": rng.integers(1, n_items + 1, (rows, steps)),
+        "length": rng.integers(1, steps + 1, rows),
+    }
+    for name in module.names:
+        if name == "user":
+            assert module.of_user is not None
+            found[name] = rng.integers(0, module.of_user.num_embeddings, (rows, 3))
+        elif name == "kind":
+            found[name] = rng.integers(0, len(scales.kinds) + 1, (rows, steps))
+        elif name == "context":
+            assert module.of_context is not None
+            size = (rows, steps, len(module.of_context.empty))
+            found[name] = rng.integers(0, module.of_context.vectors.table.num_embeddings, size)
+        else:
+            found[name] = rng.standard_normal((rows, steps)).astype(np.float32)
+    return found
+
+
+def _varying(module: Encoder) -> dict[str, dict[int, str]]:
+    found = {"item": {0: "rows", 1: "steps"}, "length": {0: "rows"}, "vector": {0: "rows"}}
+    for name in module.names:
+        found[name] = {0: "rows", 1: "values" if name == "user" else "steps"}
+    return found

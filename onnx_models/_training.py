@@ -1,0 +1,446 @@
+"""Learn a network: rounds over batches until a held-out part no longer gains from it.
+
+Rounds are reproducible one by one: each draws from generators seeded by its number, so that what
+was killed goes on from the last checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from recsql.errors import TrainingError
+from recsql.networks.limits import tell, time_is_up, time_left
+from recsql.networks.start import Start
+
+from ._checkpoints import Checkpoint, checkpoint_of
+from ._device import chosen_device, reproducible
+
+if TYPE_CHECKING:
+    from recsql.models.network import Network
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Batch = Mapping[str, Array]
+Beside = tuple[dict[str, torch.Tensor], list[Any]]  # weights and states of optimizers
+LEAST_BATCH = 16  # where memory does not suffice
+STEPS_A_ROUND = 50  # of few rows, smaller batches make so many
+LEAST_ROWS = 8
+WARM_UP_STEPS = 100
+CHECKPOINT_SECONDS = 20.0
+SHRINK = 0.5  # of the learning rate, after a round without a gain
+
+
+class NetworkModule(nn.Module):
+    """A module that can go on from one that learned before."""
+
+    def item_rows(self) -> Mapping[str, int]:
+        """Give the parameters with a row an item, and the row of the first one.
+
+        The rows before it belong to codes of attributes.
+        """
+        return {}
+
+    def coded(self) -> frozenset[str]:
+        """Give the parameters whose rows are codes of attributes or of kinds of events."""
+        return frozenset()
+
+    def crossed(self) -> frozenset[str]:
+        """Give the parameters whose rows belong to codes of items and attributes together."""
+        return frozenset()
+
+
+Module = TypeVar("Module", bound=nn.Module)
+Going = TypeVar("Going", bound=NetworkModule)
+Taught = TypeVar("Taught", bound=nn.Module, contravariant=True)
+
+
+class Lesson(Protocol[Taught]):
+    """What a module learns from.
+
+    Attributes
+    ----------
+    n_rows : rows of all batches of a round
+    """
+
+    n_rows: int
+
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[Batch]:
+        """Give the batches of a round, each of about ``size`` rows, in an order of chance."""
+
+    def loss(self, module: Taught, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Give the mean loss of a batch."""
+
+    def held_out_loss(self, module: Taught, device: torch.device) -> float | None:
+        """Give what is to be low on the held-out part; None where nothing is held out."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    Attributes
+    ----------
+    n_epochs : rounds over everything, at most
+    batch_size : rows of a step; fewer where a round would have less than STEPS_A_ROUND steps
+    learning_rate : of Adam, reached after WARM_UP_STEPS steps, halved after a round without a gain
+    weight_decay : pull of all weights towards 0 at each step, times the learning rate
+    clip : largest norm of the gradient of a step
+    patience : rounds without a gain on the held-out part after which learning ends
+    seed, device, n_threads : as in the settings of a network
+    """
+
+    n_epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    clip: float
+    patience: int
+    seed: int
+    device: str
+    n_threads: int
+
+
+@dataclass
+class Course:
+    """How far learning is: all that a checkpoint must hold but the weights.
+
+    Attributes
+    ----------
+    epoch : rounds done
+    best_epoch : the round whose weights are the best; 0: none yet
+    best_loss : what it reached on the held-out part, or while learning where there is none
+    rate : learning rate
+    step : steps done
+    batch_size : rows of a step, smaller than asked for where memory did not suffice
+    losses : mean loss of each round
+    """
+
+    batch_size: int
+    rate: float
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = math.inf
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+
+
+def schedule_of(settings: Network) -> Schedule:
+    """Give the schedule that the settings of a network name."""
+    return Schedule(
+        settings.n_epochs,
+        settings.batch_size,
+        settings.learning_rate,
+        settings.weight_decay,
+        settings.clip,
+        settings.patience,
+        settings.seed,
+        settings.device,
+        settings.n_threads,
+    )
+
+
+def learned(
+    settings: Network, make: Callable[[], Going], lesson: Lesson[Going], data: Iterable[Array]
+) -> tuple[Going, Course]:
+    """Make a module and let it learn; the same settings, data and start give the same weights.
+
+    Parameters
+    ----------
+    make : gives a module with weights of chance
+    data : what the lesson was made of; with the settings it names the checkpoint
+    """
+    data, start = list(data), settings.start
+    small = rows_a_step(settings.batch_size, lesson.n_rows) < settings.batch_size
+    with reproducible(1 if small else settings.n_threads):
+        torch.manual_seed(settings.seed)
+        module = make()
+        if start is not None:
+            go_on(module, start, same_codes=start.weights.meaning == settings.meaning_)
+            data += [start.items, *start.weights.values.values()]
+        checkpoint, goes_on = checkpoint_of(settings, data), start is not None
+        return module, train(module, lesson, schedule_of(settings), checkpoint, goes_on=goes_on)
+
+
+def rows_a_step(batch_size: int, n_rows: int) -> int:
+    """Give the rows of a step: fewer where a round would have less than STEPS_A_ROUND steps."""
+    return min(batch_size, max(LEAST_ROWS, n_rows // STEPS_A_ROUND))
+
+
+def weights_of(module: nn.Module) -> dict[str, Array]:
+    """Give the weights of a module by name."""
+    return {
+        name: weight.detach().cpu().numpy().copy() for name, weight in module.named_parameters()
+    }
+
+
+def go_on(module: NetworkModule, start: Start, *, same_codes: bool) -> None:
+    """Take over the weights of a network before: those of an item by the item.
+
+    What is new, and what has another shape, keeps its weights of chance.
+
+    Parameters
+    ----------
+    same_codes : whether attributes and kinds of events have the codes they had; else what belongs
+        to them begins anew
+    """
+    known = np.flatnonzero(start.items >= 0)
+    moved = bool((start.items[known] != known).any())
+    anew = module.crossed() if moved or not same_codes else frozenset()
+    anew |= frozenset() if same_codes else module.coded()
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            before = start.weights.values.get(name)
+            if before is None or before.shape[1:] != tuple(weight.shape[1:]) or name in anew:
+                continue
+            first = module.item_rows().get(name)
+            if first is not None:
+                then = len(before) - start.weights.n_items  # items are the last rows
+                if same_codes and first == then:
+                    weight[:first] = torch.from_numpy(before[:first])
+                rows = torch.from_numpy(before[then:][start.items[known]])
+                weight[torch.from_numpy(known + first)] = rows
+            elif before.shape == tuple(weight.shape):
+                weight.copy_(torch.from_numpy(before))
+
+
+def train(
+    module: Module,
+    lesson: Lesson[Module],
+    schedule: Schedule,
+    checkpoint: Checkpoint | None = None,
+    *,
+    goes_on: bool = False,
+) -> Course:
+    """Learn in place; the module ends with its best weights, on the CPU, ready to be asked.
+
+    Learning ends after ``n_epochs``, or when ``patience`` rounds brought no gain, or when the time
+    that ``recsql.networks.limits`` sets is up, after at least one step. A loss that is not finite
+    ends it too: the weights of the best round are kept, with a warning. Where a CUDA device runs
+    out of memory the batch is halved, and at LEAST_BATCH rows the CPU goes on. A module that
+    ``goes_on`` ends as it began, where no round is better on what is held out.
+
+    Raises
+    ------
+    TrainingError
+        The loss was not finite before any round was done.
+    """
+    return _Training(module, lesson, schedule, checkpoint, goes_on).run()
+
+
+class _Training(Generic[Module]):
+    def __init__(
+        self,
+        module: Module,
+        lesson: Lesson[Module],
+        schedule: Schedule,
+        checkpoint: Checkpoint | None,
+        goes_on: bool,
+    ) -> None:
+        self.module, self.lesson, self.schedule, self.goes_on = module, lesson, schedule, goes_on
+        self.checkpoint = checkpoint
+        self.course = Course(schedule.batch_size, schedule.learning_rate)
+        self.device = chosen_device(schedule.device)
+        self.on_accelerator = self.device.type != "cpu"
+        module.to(self.device)
+        self.optimizers = _optimizers(module, schedule)
+        self.best = _weights(module)
+
+    def run(self) -> Course:
+        self._resume()
+        if self.goes_on and self.course.epoch == 0:
+            found = self._held_out()
+            self.course.best_loss = math.inf if found is None else found
+        started, saved = time.perf_counter(), time.perf_counter()
+        while self.course.epoch < self.schedule.n_epochs and not self._is_over():
+            if not self._round():
+                break
+            self._tell(started)
+            if self.checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                self.checkpoint.write(self.course, self.module, self.optimizers, self.best)
+                saved = time.perf_counter()
+            if time_is_up():
+                break
+        self.module.to("cpu").load_state_dict(self.best)
+        self.module.eval()
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
+        return self.course
+
+    def _resume(self) -> None:
+        if self.checkpoint is not None:
+            found = self.checkpoint.read(self.module, self.optimizers, self.device)
+            if found is not None:
+                self.course, self.best = found
+        self.resumed = self.course.epoch
+
+    def _is_over(self) -> bool:
+        course = self.course
+        waited = course.epoch - course.best_epoch
+        return not self._is_new() and waited >= self.schedule.patience
+
+    def _is_new(self) -> bool:
+        """Tell whether there are no weights yet but those of chance."""
+        return self.course.best_epoch == 0 and not self.goes_on
+
+    def _round(self) -> bool:
+        """Go once over everything; tells whether to go on."""
+        course = self.course
+        before = self._kept_beside() if self.on_accelerator else None
+        while True:
+            try:
+                total, seen, stopped = self._steps()
+                loss = total / max(seen, 1)
+                held_out = self._held_out() if math.isfinite(loss) else None
+                break
+            except torch.OutOfMemoryError:
+                self._make_room(before)
+        if not math.isfinite(loss) or (held_out is not None and not math.isfinite(held_out)):
+            self._roll_back(loss)
+            return False
+        course.epoch += 1
+        course.losses.append(loss)
+        reached = loss if held_out is None else held_out
+        if reached < course.best_loss or (stopped and self._is_new()):
+            course.best_epoch, course.best_loss = course.epoch, reached
+            self._remember()
+        else:
+            course.rate *= SHRINK
+        return not stopped
+
+    def _remember(self) -> None:
+        """Keep the weights as the best ones, in the memory of those before."""
+        for name, value in self.module.state_dict().items():
+            self.best[name].copy_(value)
+
+    def _kept_beside(self) -> Beside:
+        """Give the weights and what the optimizers know, to begin a round again."""
+        return _weights(self.module), copy.deepcopy([o.state_dict() for o in self.optimizers])
+
+    def _steps(self) -> tuple[float, float, bool]:
+        """Give the sum of the losses, how many, and whether the time was up before the end."""
+        course, schedule = self.course, self.schedule
+        rng = np.random.default_rng([schedule.seed, course.epoch])
+        torch.manual_seed(schedule.seed * 100_003 + course.epoch)
+        self.module.train()
+        total, seen = 0.0, 0.0
+        size = rows_a_step(course.batch_size, self.lesson.n_rows)
+        for batch in self.lesson.batches(rng, size):
+            loss = self.lesson.loss(self.module, on_device(batch, self.device))
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                return value, 1.0, True
+            self._step(loss)
+            total, seen = total + value, seen + 1
+            if time_is_up():
+                return total, seen, True
+        return total, seen, False
+
+    def _step(self, loss: torch.Tensor) -> None:
+        course = self.course
+        course.step += 1
+        warm = min(1.0, course.step / WARM_UP_STEPS)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        dense = [p for p in self.module.parameters() if p.grad is not None and not p.grad.is_sparse]
+        nn.utils.clip_grad_norm_(dense, self.schedule.clip)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = course.rate * warm
+            optimizer.step()
+
+    def _held_out(self) -> float | None:
+        self.module.eval()
+        with torch.no_grad():
+            return self.lesson.held_out_loss(self.module, self.device)
+
+    def _roll_back(self, loss: float) -> None:
+        course = self.course
+        if self._is_new():
+            raise TrainingError(
+                f"The loss must be finite, got {loss} in the first round. "
+                f"Take a learning_rate below {self.schedule.learning_rate:g}."
+            )
+        warnings.warn(
+            f"The loss was {loss} in round {course.epoch + 1}: learning ended with the weights of "
+            f"round {course.best_epoch}. A learning_rate below {self.schedule.learning_rate:g} "
+            "may learn longer.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+    def _make_room(self, before: Beside | None) -> None:
+        """Begin the round again with smaller batches, or on the CPU."""
+        course = self.course
+        if before is None:
+            raise MemoryError("torch found no memory for a batch")
+        if course.batch_size > LEAST_BATCH:
+            course.batch_size = max(LEAST_BATCH, course.batch_size // 2)
+            told = f"batches of {course.batch_size} rows"
+        else:
+            course.batch_size = self.schedule.batch_size
+            self.device, self.on_accelerator, told = torch.device("cpu"), False, "the CPU"
+        warnings.warn(
+            f"The device had no memory left: learning goes on with {told}.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        weights, states = before
+        self.module.to(self.device).load_state_dict(weights)
+        self.optimizers = _optimizers(self.module, self.schedule)
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _tell(self, started: float) -> None:
+        course, schedule = self.course, self.schedule
+        left = time_left(started, course.epoch - self.resumed, schedule.n_epochs - course.epoch)
+        tell(
+            f"round {course.epoch} of at most {schedule.n_epochs}, loss {course.losses[-1]:.4f}, "
+            f"best in round {course.best_epoch}, {left}"
+        )
+
+
+def on_device(batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
+    """Give the arrays of a batch as tensors."""
+    return {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
+
+
+def _weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {
+        name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()
+    }
+
+
+def _optimizers(module: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:
+    """Give an optimizer of the weights, and one of the tables of which a step touches few rows."""
+    tables = [
+        part.weight
+        for part in module.modules()
+        if isinstance(part, nn.Embedding | nn.EmbeddingBag) and part.sparse
+    ]
+    known = {id(table) for table in tables}
+    others = [weight for weight in module.parameters() if id(weight) not in known]
+    found: list[torch.optim.Optimizer] = []
+    if others:
+        found.append(
+            torch.optim.AdamW(
+                others,
+                lr=schedule.learning_rate,
+                weight_decay=schedule.weight_decay,
+                fused=True,
+            )
+        )
+    if tables:
+        found.append(torch.optim.SparseAdam(tables, lr=schedule.learning_rate))
+    return found

@@ -1,0 +1,1 @@
+"""What scoring a trained network needs, without the library that trained it."""

@@ -1,0 +1,100 @@
+"""How much of what customers did lately was about each item: what they had before their eyes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recsql.data.events import Events
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+LEAST_SHARE = 0.1  # of the mean share, for an item without events
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """The exposure rates of items, period by period.
+
+    The rate of an item in a period is its share of the events of the period before, with
+    ``smoothing`` events more that are shared out as all events are.
+
+    Attributes
+    ----------
+    share : float64[n_items]      of all events, above 0
+    smoothing : float             > 0
+    first : int                   the first period
+    total : float64[n_periods]    events of each period
+    key : int64[n]                period since the first, times the number of items, plus the item;
+                                  ascending
+    count : float64[n]            events of that item in that period
+    period_microseconds : int     length of a period
+    """
+
+    share: Array
+    smoothing: float
+    first: int
+    total: Array
+    key: Array
+    count: Array
+    period_microseconds: int
+
+    @classmethod
+    def of(cls, events: Events, period_microseconds: int, smoothing: float) -> Exposure:
+        """Count events."""
+        n_items = max(events.n_items, 1)
+        period = events.time // period_microseconds
+        first = int(period.min()) if len(period) else 0
+        key, count = np.unique((period - first) * n_items + events.item, return_counts=True)
+        total = np.bincount(period - first, minlength=1)
+        share = shares(np.bincount(events.item, minlength=n_items))
+        return cls(
+            share,
+            smoothing,
+            first,
+            total.astype(np.float64),
+            key.astype(np.int64),
+            count.astype(np.float64),
+            period_microseconds,
+        )
+
+    def period_of(self, time: Array) -> Array:
+        """Give the number of the period of times: int64[n]."""
+        found: Array = np.asarray(time) // self.period_microseconds
+        return found
+
+    def log_rates(self, period: Array, item: Array) -> Array:
+        """Give the logarithm of the rates: float32[n_periods, n_items].
+
+        Parameters
+        ----------
+        period : int64[n_periods]    as ``period_of`` numbers them
+        item : int64[n_items]        item codes
+        """
+        before = np.asarray(period, dtype=np.int64) - self.first - 1
+        inside = (before >= 0) & (before < len(self.total))
+        total = np.where(inside, self.total[np.where(inside, before, 0)], 0.0)
+        wanted = np.where(inside, before, -1)[:, None] * len(self.share) + item[None, :]
+        place = np.minimum(np.searchsorted(self.key, wanted), max(len(self.key) - 1, 0))
+        hit = (self.key[place] == wanted) & inside[:, None]
+        count = np.where(hit, self.count[place], 0.0)
+        rate = (count + self.smoothing * self.share[item]) / (total[:, None] + self.smoothing)
+        found: Array = np.log(rate).astype(np.float32)
+        return found
+
+
+def shares(count: Array) -> Array:
+    """Give the share of each item in all events, a little to those that have none: float64[n]."""
+    least = LEAST_SHARE * max(float(count.mean()), 1.0 / max(len(count), 1))
+    raised = np.maximum(count.astype(np.float64), least)
+    found: Array = raised / raised.sum()
+    return found
+
+
+def log_rates_of(count: Array, share: Array, smoothing: float) -> Array:
+    """Give the logarithm of the rates of one period from its counts: float32[n_items]."""
+    rate = (count + smoothing * share) / (float(count.sum()) + smoothing)
+    found: Array = np.log(rate).astype(np.float32)
+    return found
