@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from recsql.kernels._threads import Block, available_threads, run_blocks
 
@@ -31,18 +31,22 @@ _found: ThreadpoolController | None = None
 
 
 def _controller() -> ThreadpoolController:
-    """Find the BLAS of numpy, once: looking for libraries takes milliseconds, and may find none."""
+    """Find the BLAS of numpy, once: looking for libraries takes milliseconds, and may miss some."""
     global _found
-    if _found is None or not _found.lib_controllers:
+    if _found is None or not any(map(_may_be_of_numpy, _found.lib_controllers)):
         _found = ThreadpoolController()
     return _found
+
+
+def _may_be_of_numpy(library: Any) -> bool:
+    return library.user_api == "blas" and "scipy.libs" not in library.filepath
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold the BLAS of numpy to one thread; the last of several users lets it go."""
     global _users
-    with _lock:
+    with _lock, _in_control():
         # Also where somebody else holds it: whatever set the number since is overruled.
         limit = _controller().limit(limits=1, user_api="blas")
         if _users == 0:
@@ -51,10 +55,23 @@ def one_blas_thread() -> Iterator[None]:
     try:
         yield
     finally:
-        with _lock:
+        with _lock, _in_control():
             _users -= 1
             if _users == 0:
                 _limits.pop().restore_original_limits()
+
+
+@contextmanager
+def _in_control() -> Iterator[None]:
+    """Let this thread set the number: threadpoolctl ignores all but the first that did, silently.
+
+    The number is of the whole process, and the last user is often not the thread that began.
+    """
+    OpenBLASController.clear_controlling_thread(force=True)
+    try:
+        yield
+    finally:
+        OpenBLASController.clear_controlling_thread(force=True)
 
 
 def gram(table: Shorts, n_threads: int | None = None) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import threadpoolctl
@@ -25,11 +27,11 @@ def table(seed: int, rows: int, width: int) -> np.ndarray:
 
 
 def blas_threads() -> set[int]:
-    """Give the threads of numpy's BLAS; scipy, where another test loaded it, brings its own."""
+    """Give the threads of numpy's BLAS; other libraries that a test loaded bring their own."""
     return {
         library["num_threads"]
         for library in threadpoolctl.threadpool_info()
-        if library["user_api"] == "blas" and "scipy.libs" not in library["filepath"]
+        if library["user_api"] == "blas" and "numpy" in library["filepath"]
     }
 
 
@@ -89,3 +91,23 @@ def test_blas_keeps_one_thread_until_the_last_user_is_done(
 def test_a_number_that_was_set_meanwhile_is_overruled() -> None:
     with one_blas_thread(), threadpoolctl.threadpool_limits(2, user_api="blas"), one_blas_thread():
         assert blas_threads() == {1}
+
+
+def test_a_thread_that_set_a_number_before_and_lives_on_is_overruled() -> None:
+    is_set, is_done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        threadpoolctl.OpenBLASController.clear_controlling_thread(force=True)
+        with threadpoolctl.threadpool_limits(2, user_api="blas"):
+            is_set.set()
+            is_done.wait(60)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    try:
+        assert is_set.wait(60)
+        with one_blas_thread():
+            assert blas_threads() == {1}
+    finally:
+        is_done.set()
+        other.join()
