@@ -29,11 +29,14 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks._data import FOLDER
 from benchmarks._report import report
 from recsql.models.catalogue import models_for
+
+if TYPE_CHECKING:
+    import duckdb
 
 SERVED_BY_BEST_SELLERS = ("next", "for_you", "first")
 RATING = 4  # a rating from here on counts as a purchase
@@ -129,8 +132,8 @@ def main() -> None:
     report("selection_regret", "Mean regret by task", summary(everything))
 
 
-def train(shop: Shop) -> tuple[float, list[Measured]]:
-    """Train every task of a dataset; gives the seconds and what was measured on the test part."""
+def bound(shop: Shop) -> duckdb.DuckDBPyConnection:
+    """Give a fresh database with a dataset bound."""
     import recsql
 
     con = recsql.connect(config={"threads": 2})
@@ -139,6 +142,14 @@ def train(shop: Shop) -> tuple[float, list[Measured]]:
     if shop.attributes:
         con.execute(f"CREATE TABLE users AS FROM '{FOLDER / shop.name}/users.parquet'")
         recsql.bind_users(con, "users", user_id="user_id", attributes=list(shop.attributes))
+    return con
+
+
+def train(shop: Shop) -> tuple[float, list[Measured]]:
+    """Train every task of a dataset; gives the seconds and what was measured on the test part."""
+    import recsql
+
+    con = bound(shop)
     started = time.perf_counter()
     recsql.train(con, protocol=shop.protocol)
     seconds = time.perf_counter() - started

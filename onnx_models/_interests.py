@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from recsql.models.history_network import HistoryNetwork
 
 MOST_ITEMS = 2048  # what an item that was bought is told from in a step
+SHARPNESS = 10.0  # of the softmax over items: vectors begin near 0, and small scores teach little
 
 
 class _Scaled(torch.autograd.Function):
@@ -143,6 +144,8 @@ def interest_loss(
 ) -> torch.Tensor:
     """Give the weighted mean negative log probability of the items bought among those of a step.
 
+    The score of an item is SHARPNESS times its product with what is wanted, less ``shift``.
+
     Only what was bought is a target: what was drawn against it has no row here. An item that is the
     same as the target does not stand against it.
 
@@ -155,7 +158,7 @@ def interest_loss(
     weight : float32[n]
     """
     n = len(wanted)
-    score = wanted @ vectors.T - shift
+    score = SHARPNESS * (wanted @ vectors.T) - shift
     same = item[:n, None] == item
     same[torch.arange(n), torch.arange(n)] = False
     target = torch.arange(n, device=item.device)

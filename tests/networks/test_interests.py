@@ -86,7 +86,7 @@ def test_an_item_weighs_the_interests_by_the_power_of_their_products() -> None:
 
 
 def test_what_was_drawn_is_no_target_and_the_same_item_stands_not_against_itself() -> None:
-    wanted = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True)
+    wanted = torch.tensor([[1.0, 0.0], [0.0, 1.0]], requires_grad=True) / SHARPNESS
     item = torch.tensor([7, 8, 7, 9])  # bought 7 and 8; drawn 7 and 9
     vectors = torch.tensor([[1.0, 0.0], [0.0, 2.0], [5.0, 5.0], [0.0, 1.0]])
     loss = interest_loss(wanted, item, vectors, torch.zeros(4), torch.tensor([1.0, 3.0])).item()

@@ -1,0 +1,67 @@
+"""Networks and the models that count on the same leaderboard, datasets as a shop would bind them.
+
+Everything competes for a task with its defaults, the networks within a budget that they share
+equally. Shown is what training measured on the test part, once, of the best setting of each model
+on the validation part; ``promoted`` is what selection, which sees the validation part only, chose.
+
+    python -m benchmarks.leaderboards [dataset …]
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from benchmarks._report import report
+from benchmarks.selection_regret import SHOPS, bound
+from recsql.models.base import NETWORK_EFFORT
+from recsql.models.catalogue import catalogue
+
+TASKS = {
+    "uci_online_retail": ("next", "for_you", "first"),
+    "movielens_100k": ("next", "for_you", "first"),
+    "amazon_beauty_seq": ("next",),
+}
+BUDGET_S = 900.0  # of a task
+
+
+def leaderboard(name: str, task: str) -> list[dict[str, Any]]:
+    """Let everything compete for a task; gives a row a model, the best of the test part first."""
+    import recsql
+
+    shop = next(shop for shop in SHOPS if shop.name == name)
+    con = bound(shop)
+    recsql.train(con, task=task, protocol=shop.protocol, budget_s=BUDGET_S)
+    found = con.execute(
+        "SELECT l.model_id, l.algorithm, l.status = 'incumbent', l.metric || '@' || l.k, l.value, "
+        "l.n_queries, l.train_seconds FROM recsql.leaderboard AS l "
+        "WHERE l.task = ? AND l.part = 'test' ORDER BY l.model_id",
+        [task],
+    ).fetchall()
+    con.close()
+    known = catalogue()
+    rows: dict[str, dict[str, Any]] = {}
+    for model_id, model, serves, metric, value, queries, seconds in found:
+        is_network = model in known and known[model].effort >= NETWORK_EFFORT
+        row = {
+            "dataset": name,
+            "task": task,
+            "model": model,
+            "network": "yes" if is_network else "",
+            "promoted": "yes" if serves else "",
+            "queries": queries,
+            "train s": seconds,
+        }
+        rows.setdefault(model_id, row)[metric] = value
+    return sorted(rows.values(), key=lambda row: -row["ndcg@10"])
+
+
+def main() -> None:
+    """Print the leaderboards of the datasets named, or of all of them."""
+    for name in sys.argv[1:] or TASKS:
+        for task in TASKS[name]:
+            report("leaderboards", f"{name}: {task}", leaderboard(name, task))
+
+
+if __name__ == "__main__":
+    main()
