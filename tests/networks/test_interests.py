@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from recsql.onnx_models._interests import (  # noqa: E402
+    SHARPNESS,
     Interests,
     interest_loss,
     n_interests,
