@@ -64,11 +64,10 @@ class MixedItems(nn.Module):
             with torch.no_grad():
                 self.bias.weight.copy_(log_shares(count))
         if features is not None and told:
-            self.of_features = nn.EmbeddingBag(features.n_features, width + 1, mode="mean")
+            # A plain sum: of a mean, an attribute tells less where there are others, and layers
+            # above it learn items by heart.
+            self.of_features = nn.EmbeddingBag(features.n_features, width + 1, mode="sum")
             nn.init.normal_(self.of_features.weight, std=width**-0.5)
-            self.beside = nn.Sequential(
-                nn.Linear(width + 1, 2 * width), nn.GELU(), nn.Linear(2 * width, width + 1)
-            )
             self.shrinkage = settings.attribute_shrinkage / max(int(np.count_nonzero(count)), 1)
             mix = np.where(count > 0, settings.warm_mix, 1.0).astype(np.float32)
             unsold = np.where(count > 0, 0.0, NEVER).astype(np.float32)
@@ -103,29 +102,27 @@ class MixedItems(nn.Module):
             torch.from_numpy(part.astype(np.int64)).to(self.bias.weight.device)
             for part in (features.feature, features.ptr[:-1])
         )
-        told = self._beside(self.of_features(feature, begin))
+        told = self.of_features(feature, begin)
         return told[:, :-1], told[:, -1]
 
     def _told(self, code: torch.Tensor | None) -> torch.Tensor:
         """Give what the attributes of items say: float32[n, width + 1]; 0 without any."""
         assert self.of_features is not None
         if code is None:
-            return self._beside(self.of_features(self.feature, self.begin[:-1]))
+            found: torch.Tensor = self.of_features(self.feature, self.begin[:-1])
+            return found
         size = (self.begin[1:] - self.begin[:-1])[code]
         ends = torch.cumsum(size, 0)
         place = torch.arange(int(ends[-1]) if len(ends) else 0, device=code.device)
         place = place - torch.repeat_interleave(ends - size - self.begin[code], size)
-        return self._beside(self.of_features(self.feature[place], ends - size))
-
-    def _beside(self, told: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = told + self.beside(told)
+        found = self.of_features(self.feature[place], ends - size)
         return found
 
     def penalty(self, state: torch.Tensor) -> torch.Tensor | None:
         """Give half the sum of squares of what each attribute alone adds, the mean over states."""
         if self.of_features is None or self.shrinkage == 0:
             return None
-        weight = self._beside(self.of_features.weight)
+        weight = self.of_features.weight
         one = functional.pad(state, (0, 1), value=1.0)
         found: torch.Tensor = ((one @ (weight.T @ weight)) * one).sum(dim=1).mean()
         return 0.5 * self.shrinkage * found

@@ -65,7 +65,8 @@ def quick() -> Iterator[None]:
     """Let the network learn for a few rounds."""
 
     def variants(*, real_time: bool) -> list[HRNNMeta]:
-        return [HRNNMeta(n_epochs=10, learning_rate=0.01, n_factors=16, n_hidden=16, n_threads=1)]
+        short = {"n_epochs": 10, "learning_rate": 0.01, "held_out": 0.0, "n_threads": 1}
+        return [HRNNMeta(**short, n_factors=16, n_hidden=16)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(HRNNMeta, "variants", variants)
