@@ -40,7 +40,7 @@ BY_ATTRIBUTES: dict[str, Any] = {
     "learning_rate": 0.003,
 }
 # What comes next in an order of chance tells nothing of when to stop.
-ROUNDS: dict[str, Any] = {"held_out": 0.0, "n_epochs": 5, "batch_size": 16}
+ROUNDS: dict[str, Any] = {"held_out": 0.0, "n_epochs": 3, "batch_size": 16}
 SHRINKAGES = (30.0, 100.0)
 CUSTOMERS = 500  # scored at a time
 
@@ -217,7 +217,10 @@ def main() -> None:
     """Measure on every dataset: python -m benchmarks.cold_items [dataset …]."""
     with told_to(lambda line: print(line, file=sys.stderr, flush=True)):
         for name in sys.argv[1:] or ("movielens_100k", "movielens_1m"):
-            runs = [list(measure(name, seed)) for seed in SEEDS]
+            runs = []
+            for seed in SEEDS:
+                runs.append(list(measure(name, seed)))
+                print(name, seed, *runs[-1], sep="\n", file=sys.stderr, flush=True)
             metrics = ("MRR", "P@5", "P@25", "NDCG@5", "NDCG@25")
             mean = [
                 {"dataset": name, "model": rows[0]["model"]}
@@ -228,7 +231,7 @@ def main() -> None:
                 row["MRR / ridge"] = row["MRR"] / mean[1]["MRR"]
                 row["MRR / random"] = row["MRR"] / mean[0]["MRR"]
                 row["P@5 / random"] = row["P@5"] / mean[0]["P@5"]
-                row["settings"] = _BEST[name] or None
+                row["attribute_shrinkage"] = _BEST[name]["attribute_shrinkage"]
             report("cold_items", f"held-out items by attributes, {len(SEEDS)} seeds", mean)
 
 

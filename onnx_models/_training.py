@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Batch = Mapping[str, Array]
-Beside = tuple[dict[str, torch.Tensor], list[Any]]  # weights and states of optimizers
+Kept = tuple[dict[str, torch.Tensor], list[Any]]  # weights and states of optimizers
 LEAST_BATCH = 16  # where memory does not suffice
 STEPS_A_ROUND = 50  # of few rows, smaller batches make so many
 LEAST_ROWS = 8
@@ -321,7 +321,7 @@ class _Training(Generic[Module]):
         for name, value in self.module.state_dict().items():
             self.best[name].copy_(value)
 
-    def _kept_beside(self) -> Beside:
+    def _kept_beside(self) -> Kept:
         """Give the weights and what the optimizers know, to begin a round again."""
         return _weights(self.module), copy.deepcopy([o.state_dict() for o in self.optimizers])
 
@@ -378,7 +378,7 @@ class _Training(Generic[Module]):
             stacklevel=2,
         )
 
-    def _make_room(self, before: Beside | None) -> None:
+    def _make_room(self, before: Kept | None) -> None:
         """Begin the round again with smaller batches, or on the CPU."""
         course = self.course
         if before is None:

@@ -9,7 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from recsql.onnx_models._recurrent import ContextVectors, Encoder, RecurrentLesson  # noqa: E402
+from recsql.onnx_models._context import ContextVectors  # noqa: E402
+from recsql.onnx_models._recurrent import Encoder, RecurrentLesson  # noqa: E402
 
 from recsql.data.events import Events, pointers  # noqa: E402
 from recsql.data.features import Features  # noqa: E402
