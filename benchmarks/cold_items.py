@@ -6,8 +6,9 @@ what is learned from and shown is what each customer did in the first half of th
 be found is what of the other items came later. The ratings of ``movielens_1m`` have no times, so
 each history is put in an order of chance, every rating is a moment of its own, and all of the other
 items are to be found. Ridge regression of what a customer rated (1) or not (0) on the same
-attributes is the strongest simple answer; its penalty is chosen, like the settings of the network,
-by the same protocol within the items that were learned from.
+attributes stands beside; its penalty is chosen by the same protocol within the items that were
+learned from, and so is the shrinkage of the network, for the first seed; its other settings were
+set by hand on such parts.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ dataset also the newest 10 and 20, and there the share delta is swept. Because i
 width of items, the ranker alone is measured with twice the width as well.
 
 Each cell is a line of results/interests_cells.jsonl, and is not computed twice:
-``python -m benchmarks.interests [dataset …]`` goes on where it was stopped.
+``python -m benchmarks.interests [dataset …]`` goes on where it was stopped. Delete the file where
+the networks have changed.
 """
 
 from __future__ import annotations
@@ -195,12 +196,13 @@ def cells_of(name: str) -> list[dict[str, Any]]:
 
 def cell(name: str, data: Data, ranker: str, settings: Settings, part: str) -> float:
     """Give the AUC of a cell, measured now unless it was before."""
-    key = json.dumps([name, ranker, part, settings, N_CUSTOMERS, N_ITEMS], sort_keys=True)
+    cls, fixed = RANKERS[ranker]
+    everything = FIXED | fixed | settings
+    key = json.dumps([name, ranker, part, everything, N_CUSTOMERS, N_ITEMS], sort_keys=True)
     for row in cells_of(name):
         if row["key"] == key:
             return float(row["auc"])
-    cls, fixed = RANKERS[ranker]
-    found = measured(data, cls, FIXED | fixed | settings, 1 if part == "test" else 2)
+    found = measured(data, cls, everything, 1 if part == "test" else 2)
     RESULTS.mkdir(exist_ok=True)
     line = {"dataset": name, "ranker": ranker, "part": part, **settings, **found, "key": key}
     with CELLS.open("a", encoding="utf-8") as file:

@@ -11,7 +11,6 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from recsql.models.history_network import HistoryNetwork
 
-MOST_ITEMS = 2048  # what an item that was bought is told from in a step
 SHARPNESS = 10.0  # of the softmax over items: vectors begin near 0, and small scores teach little
 
 
@@ -154,7 +153,8 @@ def interest_loss(
     wanted : float32[n, width]
     item : int64[n + others]             the targets first
     vectors : float32[n + others, width]
-    shift : float32[n + others]          log of how likely an item is among them, up to a constant
+    shift : float32[n + others]          log of how likely an item is among them, up to a constant,
+        less the log odds of its purchase: what is popular need not be learned
     weight : float32[n]
     """
     n = len(wanted)

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from ._fields import SPARSE_CODES, FieldVectors, forgetful
-from ._interests import MOST_ITEMS, Interests, interest_loss, scaled_gradient
+from ._interests import Interests, interest_loss, scaled_gradient
 from ._pairs import PairModule, log_odds
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ class ItemVectors(nn.Module):
         assert self.auxiliary is not None
         assert self.interests is not None
         item = batch["item"]
-        codes = item.T.flatten()[: max(MOST_ITEMS, len(item))]  # what was bought comes first
-        shift = batch["among"].T.flatten()[: len(codes)] - self.popularity[codes]
+        codes = item.T.flatten()  # what was bought comes first
+        shift = batch["among"].T.flatten() - self.popularity[codes]
         vectors = scaled_gradient(self.auxiliary(codes), 1 - self.share)
         history = scaled_gradient(self.auxiliary(batch["history"]), 1 - self.share)
         capsules, exists = self.interests.capsules(history, batch["history"] > 0, profile)

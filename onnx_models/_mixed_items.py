@@ -26,7 +26,7 @@ class MixedItems(nn.Module):
 
     While learning, an item's share of the attributes is drawn anew from ``least_mix`` to 1 in each
     step, so that neither part relies on the other. Afterwards it is ``warm_mix`` where an item was
-    bought and 1 where it was not.
+    bought and 1 where it was not. It is 0 where an item was bought and has no attributes.
 
     Source: Ma et al., "Temporal-Contextual Recommendation in Real-Time", KDD 2020, equation 2.
     """
@@ -34,6 +34,7 @@ class MixedItems(nn.Module):
     feature: torch.Tensor
     begin: torch.Tensor
     mix: torch.Tensor
+    most: torch.Tensor
     unsold: torch.Tensor
 
     def __init__(self, settings: RecurrentEncoder, count: Array, features: Features | None) -> None:
@@ -56,10 +57,12 @@ class MixedItems(nn.Module):
             self.of_features = nn.EmbeddingBag(features.n_features, width + 1, mode="sum")
             nn.init.normal_(self.of_features.weight, std=width**-0.5)
             self.shrinkage = settings.attribute_shrinkage / max(int(np.count_nonzero(count)), 1)
-            mix = np.where(count > 0, settings.warm_mix, 1.0).astype(np.float32)
+            most = np.where((count > 0) & (np.diff(features.ptr) == 0), 0.0, 1.0)
+            mix = (most * np.where(count > 0, settings.warm_mix, 1.0)).astype(np.float32)
             unsold = np.where(count > 0, 0.0, NEVER).astype(np.float32)
             self.register_buffer("unsold", torch.from_numpy(unsold))
             self.register_buffer("mix", torch.from_numpy(mix)[:, None])
+            self.register_buffer("most", torch.from_numpy(most.astype(np.float32))[:, None])
             self.register_buffer("feature", torch.from_numpy(features.feature.astype(np.int64)))
             self.register_buffer("begin", torch.from_numpy(features.ptr.astype(np.int64)))
 
@@ -74,6 +77,7 @@ class MixedItems(nn.Module):
         told = self._told(code)
         if self.training:
             mix = self.least_mix + (1.0 - self.least_mix) * torch.rand_like(bias)
+            mix = mix * (self.most if code is None else self.most[code])
         else:
             mix = self.mix if code is None else self.mix[code]
         vector = (1 - mix) * own + mix * told[:, :-1]

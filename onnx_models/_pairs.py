@@ -173,7 +173,7 @@ class PairLesson:
         item_slots : int64[n, 1 + n_negatives, slots]
         shift : float32[n, 1 + n_negatives] log of how much likelier than alike an item is drawn
         among : float32[n, 1 + n_negatives] the same of an item of the batch, bought or drawn
-        weight, kind : float32[n], int64[n] of the positive
+        weight, kind : float32[n], int64[n] of the positive; kind -1 is not known
         history : int64[n, steps]           where histories are read
         """
         events = self._events
@@ -193,9 +193,8 @@ class PairLesson:
             "shift": self._draw.shift[item],
             "among": self._among[item],
             "weight": events.strength[place],
-            "kind": np.zeros(len(place), np.int64) if kind is None else np.maximum(kind, 0),
+            "kind": np.zeros(len(place), np.int64) if kind is None else kind.astype(np.int64),
         }
-        found["kind"] = found["kind"].astype(np.int64)
         if self._settings.reads_history():
             steps = Steps.between(self._first[place], self._last[place])
             found["history"] = steps.table(events.item[steps.place] + 1, np.int64)
@@ -273,7 +272,8 @@ def pair_loss(
 ) -> torch.Tensor:
     """Give the weighted mean of the binary cross-entropy of positives and what was drawn.
 
-    Of several outputs a positive counts for that of its kind, what was drawn for all.
+    Of several outputs a positive counts for that of its kind, for none where its kind is not known,
+    and what was drawn for all.
     """
     item = batch["item"]
     n, several = item.shape
@@ -285,7 +285,8 @@ def pair_loss(
     truth[:, 0] = 1.0
     weight = batch["weight"][:, None, None].expand_as(logit).clone()
     if logit.shape[2] > 1:
-        weight[:, 0] *= functional.one_hot(batch["kind"], logit.shape[2])
+        kinds = torch.arange(logit.shape[2], device=logit.device)
+        weight[:, 0] *= batch["kind"][:, None] == kinds
     loss = functional.binary_cross_entropy_with_logits(logit, truth, weight, reduction="sum")
     return loss / weight.sum().clamp_min(1e-12)
 
@@ -349,7 +350,7 @@ def learn_pairs(
         data += [taught.events.context.ptr, taught.events.context.feature]
     module, _ = learned(settings, lambda: make(lesson.known), lesson, data)
     weights = weights_of(module)
-    module.settle(torch.from_numpy(taught.sold > 0))
+    module.settle(torch.from_numpy(lesson.known.sold > 0))
     graph = exported(settings, module, taught.fields, taught.events.n_items)
     return PairParts(graph, weights)
 

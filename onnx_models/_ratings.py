@@ -36,9 +36,9 @@ FACTOR_ROUNDS = 12
 class RatingEncoder(Encoder):
     """From a history to a vector whose product with that of an item is what biases leave.
 
-    Its last number is for all items the same. It begins at 0: with what biases say. The vectors of
-    items are given and stay as they are: learned here too, they would fit single ratings. What
-    their attributes say is learned.
+    Its last number is for all items the same. It begins at 0: with what biases say, and a little of
+    what attributes say by chance. The vectors of items are given and stay as they are: learned here
+    too, they would fit single ratings. What their attributes say is learned.
 
     Parameters
     ----------

@@ -200,8 +200,7 @@ class SequenceLesson:
             shift = _shift_of(given)
             if shift is not None:
                 scores += shift.table[shift.row]
-            own = scores[targets.owner, targets.item]
-            rank = 1 + (scores[targets.owner] > own[:, None]).sum(dim=1)
+            rank = ranks(scores[targets.owner], targets.item)
             found += float((targets.weight / rank).sum())
             weight += float(targets.weight.sum())
         return 1.0 - found / max(weight, 1e-12)
@@ -254,6 +253,18 @@ def asked_of(
     """Give the states that are asked, float32[n, width], and what they should have named."""
     state = module.states(batch)[batch["row"], batch["step"]]
     return state, Targets(batch["owner"], batch["target"], batch["weight"])
+
+
+def ranks(scores: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+    """Give the rank of an item in each row of scores: float32[rows].
+
+    Equal scores share their ranks; a score that is not a number ranks last.
+    """
+    own = scores.gather(1, item[:, None])
+    above = (~(scores <= own)).sum(dim=1)
+    alike = ((scores == own).sum(dim=1) - 1).clamp_min(0)
+    found: torch.Tensor = 1.0 + above + 0.5 * alike
+    return found
 
 
 def is_drawn(targets: Targets, drawn: torch.Tensor, n_states: int) -> torch.Tensor:

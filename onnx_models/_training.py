@@ -92,8 +92,9 @@ class Schedule:
     n_epochs : rounds over everything, at most
     batch_size : rows of a step; fewer where a round would have less than STEPS_A_ROUND steps
     learning_rate : of Adam, reached after WARM_UP_STEPS steps, halved after a round without a gain
-    weight_decay : pull of all weights towards 0 at each step, times the learning rate
-    clip : largest norm of the gradient of a step
+    weight_decay : pull of weights towards 0 at each step, times the learning rate
+    clip : largest norm of the gradient of a step; neither it nor ``weight_decay`` is for tables of
+        which a step touches few rows
     patience : rounds without a gain on the held-out part after which learning ends
     seed, device, n_threads : as in the settings of a network
     """
@@ -304,7 +305,7 @@ class _Training(Generic[Module]):
             except torch.OutOfMemoryError:
                 self._make_room(before)
         if not math.isfinite(loss) or (held_out is not None and not math.isfinite(held_out)):
-            self._roll_back(loss)
+            self._roll_back(loss if held_out is None or not math.isfinite(loss) else held_out)
             return False
         course.epoch += 1
         course.losses.append(loss)

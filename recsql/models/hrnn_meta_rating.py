@@ -15,8 +15,8 @@ class HRNNMetaRating(RecurrentRating):
     Beside what ``hrnn_rating`` reads, it reads the attributes of the customer and those of items.
     The vector of an item is its own, mixed with that of its attributes: while learning by a share
     drawn from ``least_mix`` to 1 in each step, then by ``warm_mix`` for items that were rated, and
-    by 1 for those that nobody rated yet. What adds to the mean by itself is the bias of the item
-    alone: nothing for one that nobody rated.
+    by 1 for those that nobody rated yet. What adds to the mean by itself is the bias of the item,
+    mixed with that of its attributes in the same way.
 
     Source: Ma et al., "Temporal-Contextual Recommendation in Real-Time", KDD 2020, sections 2.2,
     2.3 and 4.3; there the network foretells the rating itself, here what biases leave of it.

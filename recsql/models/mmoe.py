@@ -107,8 +107,8 @@ def kinds_of(events: Events) -> tuple[tuple[str, ...], Array]:
     """Give the kinds of events and the mean weight of each, 0 for one that is not there."""
     if events.feedback is None or not events.feedback.kinds:
         return ("purchase",), np.ones(1, dtype=np.float32)
-    kind = np.maximum(events.feedback.kind, 0)
-    n = len(events.feedback.kinds)
-    total = np.bincount(kind, weights=events.strength, minlength=n)
+    known, n = events.feedback.kind >= 0, len(events.feedback.kinds)
+    kind = events.feedback.kind[known]
+    total = np.bincount(kind, weights=events.strength[known], minlength=n)
     weight = total / np.maximum(np.bincount(kind, minlength=n), 1)
     return events.feedback.kinds, (weight if weight.any() else weight + 1).astype(np.float32)

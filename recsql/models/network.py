@@ -35,9 +35,10 @@ class Network(Recommender):
 
     Learning goes over everything at most ``n_epochs`` times, in steps of ``batch_size`` rows, of
     fewer where there are few, of Adam with ``learning_rate``, ``weight_decay`` and gradients of a
-    norm of at most ``clip``. After each round what a random ``held_out`` share of the customers did
-    last is asked for; the rate is halved after a round without a gain, learning ends after
-    ``patience`` of them, and the best round counts. ``device`` is 'cpu', 'cuda' or 'auto'. On the
+    norm of at most ``clip`` (tables of which a step touches few rows know neither). After each
+    round what a random ``held_out`` share of the customers did is asked for; the rate is halved
+    after a round without a gain, learning ends after ``patience`` of them, and the best round
+    counts. ``device`` is 'cpu', 'cuda' or 'auto'. On the
     CPU the same ``seed`` and ``n_threads`` give the same network; with fewer rows a step than
     ``batch_size`` one thread learns.
 

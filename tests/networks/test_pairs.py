@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from histories import events_of, only  # noqa: E402
-from recsql.onnx_models._pairs import MixedProposal, histories, with_unknown  # noqa: E402
+from recsql.onnx_models._pairs import (  # noqa: E402
+    MixedProposal,
+    histories,
+    pair_loss,
+    with_unknown,
+)
 from recsql.onnx_models.dien import evolved, evolved_in_a_graph  # noqa: E402
 
 from recsql.data.events import Feedback  # noqa: E402
@@ -148,6 +153,45 @@ def test_kinds_weigh_as_their_events_do() -> None:
     assert model.kind_weight_.tolist() == [0.25, 1.0]
 
 
+def test_events_of_unknown_kind_weigh_for_no_kind() -> None:
+    data = kinds(40)
+    assert data.events is not None
+    assert data.events.feedback is not None
+    data.events.feedback.kind[3::8] = -1
+    data.events.strength[3::8] = 9.0
+    model = MMoE(**QUICK | {"n_epochs": 1}).fit(data)
+    assert model.kind_weight_.tolist() == [0.25, 1.0]
+
+
+class Given(torch.nn.Module):
+    """Scores that are given: of two rows with a positive and one drawn item, for two kinds."""
+
+    def __init__(self, positive: list[list[float]]) -> None:
+        super().__init__()
+        self.scores = torch.tensor([[one, [0.0, 0.0]] for one in positive]).flatten(0, 1)
+
+    def score(self, *_: object) -> torch.Tensor:
+        return self.scores
+
+
+def test_a_positive_counts_for_its_kind_alone() -> None:
+    batch = {
+        "item": torch.ones((2, 2), dtype=torch.int64),
+        "asked": torch.zeros((2, 1), dtype=torch.int64),
+        "item_slots": torch.zeros((2, 2, 1), dtype=torch.int64),
+        "shift": torch.zeros((2, 2)),
+        "weight": torch.ones(2),
+        "kind": torch.tensor([1, -1]),
+    }
+
+    def loss(*positive: list[float]) -> float:
+        return pair_loss(Given([*positive]), batch, ()).item()  # type: ignore[arg-type]
+
+    assert loss([0.0, 0.0], [0.0, 0.0]) == pytest.approx(np.log(2))
+    assert loss([7.0, 0.0], [7.0, 7.0]) == pytest.approx(np.log(2))
+    assert loss([0.0, 7.0], [0.0, 0.0]) < 0.9 * np.log(2)
+
+
 def test_a_value_that_is_forgotten_leaves_its_unknown_code() -> None:
     rng = np.random.default_rng(0)
     slots = np.tile(np.array([2, 5, 6], dtype=np.int32), (2000, 1))
@@ -242,3 +286,12 @@ def test_hardly_anything_to_learn_from_is_no_error(name: str) -> None:
         model = model_named(name)(**QUICK).fit(only(events_of(rows, 3)))
         asked = Requests.of_customers(np.array([-1]), events_of([[0]], 3))
         assert np.isfinite(model.recommend(asked, 3).score).all()  # type: ignore[attr-defined]
+
+
+def test_an_item_that_was_only_held_out_is_read_as_unknown() -> None:
+    rows = [[0, 1, 0, 1]] * 30 + [[0, 1, 0, 2], [1, 0, 1, 3]]
+    model = DIN(**QUICK | {"n_epochs": 1}, held_out=0.999).fit(only(events_of(rows, 4)))
+    asked = Requests.of_customers(np.full(1, -1), events_of([[0, 1]], 4))
+    score = model.score_pairs(asked, np.zeros(3, dtype=np.int64), np.array([1, 2, 3]))
+    assert score[1] == score[2]
+    assert score[0] != score[1]

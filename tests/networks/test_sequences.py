@@ -9,8 +9,14 @@ torch = pytest.importorskip("torch")
 
 from histories import only  # noqa: E402
 from recsql.onnx_models._export import export  # noqa: E402
+from recsql.onnx_models._mixed_items import MixedItems  # noqa: E402
 from recsql.onnx_models._recurrent import RecurrentLesson  # noqa: E402
-from recsql.onnx_models._sequences import Moments, SequenceLesson, held_out_moments  # noqa: E402
+from recsql.onnx_models._sequences import (  # noqa: E402
+    Moments,
+    SequenceLesson,
+    held_out_moments,
+    ranks,
+)
 
 from recsql.data.events import Events, Feedback, pointers  # noqa: E402
 from recsql.data.features import Features  # noqa: E402
@@ -118,6 +124,25 @@ def test_a_request_is_read_as_the_step_was_while_learning() -> None:
     batch = lesson._batch(first, last, lesson._asked)
     for name in ("item", "gap", "rating", "rated", "kind", "start", "user"):
         assert np.array_equal(found[name], batch[name]), name
+
+
+def test_equal_scores_share_their_ranks_and_what_is_no_number_ranks_last() -> None:
+    nan = float("nan")
+    scores = torch.tensor([[3.0, 2, 2, 1], [0, 0, 0, 0], [nan, nan, nan, nan], [1, nan, 0, 2]])
+    assert ranks(scores, torch.tensor([1, 0, 2, 0])).tolist() == [2.5, 2.5, 5.0, 3.0]
+
+
+def test_an_item_without_attributes_keeps_all_of_its_own_vector() -> None:
+    settings = HRNNMeta(n_factors=4, warm_mix=1.0)
+    features = Features(np.array([0, 1, 1, 1]), np.zeros(1, dtype=np.int32), (("colour", "red"),))
+    items = MixedItems(settings, np.array([5, 5, 0]), features)
+    torch.nn.init.ones_(items.bias.weight)
+    for module in (items.train(), items.eval()):
+        vector, bias = module()
+        assert torch.equal(vector[1], items.own.weight[1])
+        assert bias[1] == 1
+    told, _ = items.by_attributes(features)
+    assert torch.equal(vector[[0, 2]], told[[0, 2]])
 
 
 def test_an_item_that_comes_next_for_its_buyers_is_ranked_first() -> None:
