@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,8 @@ def _triples(movies: Sequence[int]) -> Knowledge:
     relations = sorted({relation for _, relation, _ in triples})
     number = {relation: row for row, relation in enumerate(relations)}
     codes = np.array([(node[h], number[r], node[t]) for h, r, t in triples], dtype=np.int32)
-    return Knowledge(*codes.T.copy(), tuple(relations), tuple(entities))  # type: ignore[call-arg]
+    head, relation, tail = codes.T.copy()
+    return Knowledge(head, relation, tail, tuple(relations), tuple(entities))
 
 
 def main() -> None:
@@ -144,9 +146,7 @@ def main() -> None:
         numbers = []
         for train, valid, hidden, n_items in parts:
             known, sought = (together(train, valid), hidden) if test else (train, valid)
-            seconds, found = timed(
-                lambda known=known, n_items=n_items: recommend(known, n_items)  # type: ignore[misc]
-            )
+            seconds, found = timed(partial(recommend, known, n_items))
             numbers.append((*recall_and_ndcg(found, sought), seconds))
         recall, ndcg, seconds = np.mean(numbers, axis=0)
         return float(recall), float(ndcg), float(seconds)
@@ -159,9 +159,7 @@ def main() -> None:
     for candidates in choices:
         judged = []
         for model, facts in candidates:
-            recommend = lambda known, n_items, model=model, facts=facts: answer(  # noqa: E731
-                model, facts, known, n_items
-            )
+            recommend = partial(answer, model, facts)
             recall, ndcg, _ = measured(recommend, test=False)
             judged.append((ndcg, model, facts, recommend))
             print(f"  {model.name}, {facts.name}: validation {recall:.4f} {ndcg:.4f}", flush=True)

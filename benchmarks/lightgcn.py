@@ -26,6 +26,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -278,9 +279,7 @@ def movielens() -> None:
         numbers, seconds = [], []
         for train, valid, hidden, n_items in parts:
             known = together(train, valid)
-            second, found = timed(
-                lambda known=known, n_items=n_items: recommend(known, n_items)  # type: ignore[misc]
-            )
+            second, found = timed(partial(recommend, known, n_items))
             numbers.append(recall_and_ndcg(found, hidden))
             seconds.append(second)
         recall, ndcg = np.mean(numbers, axis=0)
