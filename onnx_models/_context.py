@@ -26,7 +26,7 @@ class ContextVectors(nn.Module):
         super().__init__()
         self.share, self.n_fields = unknown_share, len(layout.n_slots)
         sizes = layout.n_slots.tolist()
-        self.vectors = FieldVectors(layout.next_code, sizes, width, SPREAD)
+        self.vectors = FieldVectors(layout.next_code, sizes, width=width, spread=SPREAD)
         self.register_buffer("empty", torch.from_numpy(layout.empty.astype(np.int64)))
         self.register_buffer("field", torch.from_numpy(layout.field_of_slot))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ def export(
     outputs: Sequence[str],
     varying: Mapping[str, Mapping[int, str]],
     lengths: Sequence[int] = (1,),
+    shared: Collection[str] = (),
 ) -> Graph:
     """Give the graph of a module in its state of answering.
 
@@ -41,7 +42,8 @@ def export(
     make : gives inputs for a number of rows and a length, by name, in the order of ``forward``
     outputs : names of what ``forward`` gives
     varying : names of the sizes that may vary, by input or output and axis
-    lengths : of sequences, to compare with; the first is traced with
+    lengths : of sequences, to compare with; the longest is traced with
+    shared : inputs that every row reads whole
 
     Raises
     ------
@@ -71,12 +73,20 @@ def export(
     for n_rows in ROWS:
         # A full batch of the longest histories would take more memory than learning did.
         for length in lengths if n_rows < max(ROWS) else lengths[:2]:
-            _compare(network, graph, module, make(rng, n_rows, length))
+            _compare(network, graph, module, make(rng, n_rows, length), shared)
     return graph
 
 
-def _compare(network: str, graph: Graph, module: nn.Module, inputs: Mapping[str, Array]) -> None:
-    found = graph.run(inputs)
+def _compare(
+    network: str,
+    graph: Graph,
+    module: nn.Module,
+    inputs: Mapping[str, Array],
+    shared: Collection[str],
+) -> None:
+    whole = {name: values for name, values in inputs.items() if name in shared}
+    rows = {name: values for name, values in inputs.items() if name not in shared}
+    found = graph.run(rows, whole)
     with torch.no_grad():
         wanted = module(*(torch.from_numpy(values) for values in inputs.values()))
     wanted = (wanted,) if isinstance(wanted, torch.Tensor) else wanted

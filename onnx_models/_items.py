@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ._fields import SPARSE_CODES, FieldVectors, forgetful
+from ._fields import SPARSE_CODES, FieldVectors, FirstLayer, forgetful
 from ._interests import Interests, interest_loss, scaled_gradient
 from ._pairs import PairModule, log_odds
 
@@ -44,7 +44,9 @@ class ItemTable(nn.Module):
         self.of_attributes: FieldVectors | None = None
         if len(layout.field):
             n_codes = layout.next_code - self.first_code
-            self.of_attributes = FieldVectors(n_codes, layout.n_slots.tolist(), width, SPREAD)
+            self.of_attributes = FieldVectors(
+                n_codes, layout.n_slots.tolist(), width=width, spread=SPREAD
+            )
             slots = torch.from_numpy(taught.item_slots).long()
             self.register_buffer("slots", (slots - self.first_code) * (slots > 0))
 
@@ -128,13 +130,28 @@ class HistoryModule(PairModule):
         super().__init__()
         fields, width = taught.fields, settings.n_factors
         self.items = ItemVectors(settings, taught)
-        self.vectors = FieldVectors(fields.n_codes, fields.n_slots.tolist(), width, 0.05)
-        self.n_fields, self.n_asked = len(fields.n_slots), len(fields.asked_slots)
+        n_slots = fields.asked_slots.tolist(), fields.item.n_slots.tolist()
+        self.vectors = FieldVectors(fields.n_codes, *n_slots, width=width, spread=0.05)
+        self._n_read = [len(sizes) * width for sizes in n_slots]
         self.weight = settings.interest_weight
         self.profile: FieldVectors | None = None
         if settings.interests:
-            asked = fields.asked_slots.tolist()
-            self.profile = FieldVectors(fields.n_codes, asked, width, 0.05)
+            self.profile = FieldVectors(fields.n_codes, n_slots[0], width=width, spread=0.05)
+
+    def first_layer(self, request: int, pair: int, n_units: int) -> FirstLayer:
+        """Give a layer over the fields of both sides and the vector of the item.
+
+        Parameters
+        ----------
+        request, pair : width of what else is read of a request, and of a pair
+        """
+        of_request, of_item = self._n_read
+        return FirstLayer(of_request + request, self.items.width + of_item, pair, n_units)
+
+    def fields_of(self, slots: torch.Tensor, side: int) -> torch.Tensor:
+        """Give the vectors of the fields of one side of pairs: float32[rows, fields * width]."""
+        found: torch.Tensor = self.vectors(slots, side).flatten(1)
+        return found
 
     def item_rows(self) -> Mapping[str, int]:
         """Give the parameters with a row an item, and the row of the first one."""
@@ -143,10 +160,10 @@ class HistoryModule(PairModule):
         return {f"{table}.weight": 1 for table in tables if f"{table}.weight" in names}
 
     def extra_loss(
-        self, batch: Mapping[str, torch.Tensor], encoded: Sequence[torch.Tensor]
+        self, batch: Mapping[str, torch.Tensor], request: Sequence[torch.Tensor]
     ) -> torch.Tensor | None:
         """Give the loss of interests; None without them."""
-        del encoded
+        del request
         if self.profile is None:
             return None
         profile = self.profile(batch["asked"]).mean(1)

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from recsql.networks.fields import PairFields, PairParts
-from recsql.networks.graph import Graph
+from recsql.networks.pairs import PairParts
 from recsql.networks.sequences import Steps
 
-from ._export import export
 from ._fields import FieldVectors
+from ._pair_graphs import exported
 from ._sequences import MOST_HELD_OUT, held_out_moments
 from ._softmax import Proposal
 from ._training import Batch, NetworkModule, learned, on_device, weights_of
@@ -29,36 +28,52 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 HELD_OUT_PAIRS = 10_000  # positives
 HELD_OUT_ROWS = 512
-EXPORT_STEPS = 7
+
+
+REQUEST, ITEM = 0, 1  # the sides of a pair
 
 
 class PairModule(NetworkModule, ABC):
-    """A module that scores pairs; what it makes of a history is the same for all its items."""
+    """A module that scores pairs by what it reads of a request and of an item, each for itself."""
 
     outputs: Sequence[str] = ("score",)
 
-    def encode(self, history: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """Give what is read of histories: tensors with a row a request."""
-        return () if history is None else (history,)
+    @abstractmethod
+    def request(
+        self, slots: torch.Tensor, history: torch.Tensor | None
+    ) -> tuple[torch.Tensor, ...]:
+        """Give what is read of requests: tensors with a row a request.
+
+        Parameters
+        ----------
+        slots : int64[rows, slots]      codes of the values of the fields of a request
+        history : int64[rows, steps]    codes from 1, the oldest first; 0 after the end
+        """
 
     @abstractmethod
-    def score(
-        self, item: torch.Tensor, slots: torch.Tensor, encoded: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
+    def item(self, code: torch.Tensor, slots: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give what is read of items: tensors with a row an item.
+
+        Parameters
+        ----------
+        code : int64[rows]           from 1; 0: not known
+        slots : int64[rows, slots]   codes of the values of the fields of an item
+        """
+
+    @abstractmethod
+    def pair(self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]) -> torch.Tensor:
         """Give the log odds of pairs: float32[rows, outputs].
 
         Parameters
         ----------
-        item : int64[rows]           codes from 1; 0: not known
-        slots : int64[rows, slots]   codes of the values of each field
-        encoded : what ``encode`` gave, with a row a pair
+        request, item : what ``request`` and ``item`` gave, with a row a pair
         """
 
     def extra_loss(
-        self, batch: Mapping[str, torch.Tensor], encoded: Sequence[torch.Tensor]
+        self, batch: Mapping[str, torch.Tensor], request: Sequence[torch.Tensor]
     ) -> torch.Tensor | None:
         """Give the weighted loss of further tasks; None where there are none."""
-        del batch, encoded
+        del batch, request
         return None
 
     def coded(self) -> frozenset[str]:
@@ -69,18 +84,6 @@ class PairModule(NetworkModule, ABC):
 
     def settle(self, sold: torch.Tensor) -> None:
         """Fix what answering needs; bool[n_items]: an item never bought is read as unknown."""
-
-    def forward(
-        self, item: torch.Tensor, slots: torch.Tensor, history: torch.Tensor | None = None
-    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        """Give the probability of pairs: float32[rows] for each output.
-
-        Parameters
-        ----------
-        history : int64[rows, steps]    codes from 1, the oldest first; 0 after the end
-        """
-        chance = torch.sigmoid(self.score(item, slots, self.encode(history)))
-        return chance[:, 0] if len(self.outputs) == 1 else tuple(chance.unbind(1))
 
 
 class PairLesson:
@@ -135,9 +138,9 @@ class PairLesson:
 
     def loss(self, module: PairModule, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Give the mean loss of a batch, that of further tasks added."""
-        encoded = module.encode(batch.get("history"))
-        loss = pair_loss(module, batch, encoded)
-        more = module.extra_loss(batch, encoded)
+        request = module.request(batch["asked"], batch.get("history"))
+        loss = pair_loss(module, batch, request)
+        more = module.extra_loss(batch, request)
         return loss if more is None else loss + more
 
     def held_out_loss(self, module: PairModule, device: torch.device) -> float | None:
@@ -148,7 +151,8 @@ class PairLesson:
         order, total, weight = self._in_order(self._held_out, None), 0.0, 0.0
         for start in range(0, len(order), HELD_OUT_ROWS):
             batch = on_device(self.batch(order[start : start + HELD_OUT_ROWS], rng, 0.0), device)
-            loss = pair_loss(module, batch, module.encode(batch.get("history")))
+            request = module.request(batch["asked"], batch.get("history"))
+            loss = pair_loss(module, batch, request)
             part = float(batch["weight"].sum())
             total, weight = total + float(loss) * part, weight + part
         return total / max(weight, 1e-12)
@@ -268,18 +272,17 @@ def with_unknown(
 
 
 def pair_loss(
-    module: PairModule, batch: Mapping[str, torch.Tensor], encoded: Sequence[torch.Tensor]
+    module: PairModule, batch: Mapping[str, torch.Tensor], request: Sequence[torch.Tensor]
 ) -> torch.Tensor:
     """Give the weighted mean of the binary cross-entropy of positives and what was drawn.
 
     Of several outputs a positive counts for that of its kind, for none where its kind is not known,
     and what was drawn for all.
     """
-    item = batch["item"]
-    n, several = item.shape
-    rows = [part.repeat_interleave(several, 0) for part in (batch["asked"], *encoded)]
-    slots = torch.cat([rows[0], batch["item_slots"].flatten(0, 1)], 1)
-    logit = module.score(item.flatten(), slots, rows[1:]).reshape(n, several, -1)
+    n, several = batch["item"].shape
+    rows = [part.repeat_interleave(several, 0) for part in request]
+    item = module.item(batch["item"].flatten(), batch["item_slots"].flatten(0, 1))
+    logit = module.pair(rows, item).reshape(n, several, -1)
     logit = logit - batch["shift"][..., None]
     truth = torch.zeros_like(logit)
     truth[:, 0] = 1.0
@@ -351,26 +354,5 @@ def learn_pairs(
     module, _ = learned(settings, lambda: make(lesson.known), lesson, data)
     weights = weights_of(module)
     module.settle(torch.from_numpy(lesson.known.sold > 0))
-    graph = exported(settings, module, taught.fields, taught.events.n_items)
-    return PairParts(graph, weights)
-
-
-def exported(settings: PairNetwork, module: PairModule, fields: PairFields, n_items: int) -> Graph:
-    """Give the graph of a module, compared with it."""
-    n_slots, n_codes = int(fields.n_slots.sum()), fields.n_codes
-
-    def example(rng: np.random.Generator, rows: int, steps: int) -> dict[str, Array]:
-        found = {
-            "item": rng.integers(0, n_items + 1, rows),
-            "slots": rng.integers(0, n_codes, (rows, n_slots)),
-        }
-        if settings.reads_history():
-            found["history"] = rng.integers(0, n_items + 1, (rows, steps))
-        return found
-
-    varying = {name: {0: "rows"} for name in ("item", "slots", *module.outputs)}
-    lengths = {1}
-    if settings.reads_history():
-        varying["history"] = {0: "rows", 1: "steps"}
-        lengths |= {min(EXPORT_STEPS, settings.max_length), settings.max_length}
-    return export(settings.name, module, example, module.outputs, varying, lengths=sorted(lengths))
+    graphs = exported(settings, module, taught.fields, taught.events.n_items)
+    return PairParts(graphs, weights)

@@ -36,7 +36,7 @@ STEPS_A_ROUND = 50  # of few rows, smaller batches make so many
 LEAST_ROWS = 8
 WARM_UP_STEPS = 100
 CHECKPOINT_SECONDS = 20.0
-SHRINK = 0.5  # of the learning rate, after a round without a gain
+SHRINK = 0.5  # of the learning rate, after rounds without a gain
 
 
 class NetworkModule(nn.Module):
@@ -91,11 +91,12 @@ class Schedule:
     ----------
     n_epochs : rounds over everything, at most
     batch_size : rows of a step; fewer where a round would have less than STEPS_A_ROUND steps
-    learning_rate : of Adam, reached after WARM_UP_STEPS steps, halved after a round without a gain
+    learning_rate : of Adam, reached after WARM_UP_STEPS steps
     weight_decay : pull of weights towards 0 at each step, times the learning rate
     clip : largest norm of the gradient of a step; neither it nor ``weight_decay`` is for tables of
         which a step touches few rows
     patience : rounds without a gain on the held-out part after which learning ends
+    rate_patience : rounds without a gain after which the rate is halved
     seed, device, n_threads : as in the settings of a network
     """
 
@@ -105,6 +106,7 @@ class Schedule:
     weight_decay: float
     clip: float
     patience: int
+    rate_patience: int
     seed: int
     device: str
     n_threads: int
@@ -143,6 +145,7 @@ def schedule_of(settings: Network) -> Schedule:
         settings.weight_decay,
         settings.clip,
         settings.patience,
+        settings.rate_patience,
         settings.seed,
         settings.device,
         settings.n_threads,
@@ -313,7 +316,7 @@ class _Training(Generic[Module]):
         if reached < course.best_loss or (stopped and self._is_new()):
             course.best_epoch, course.best_loss = course.epoch, reached
             self._remember()
-        else:
+        elif (course.epoch - course.best_epoch) % self.schedule.rate_patience == 0:
             course.rate *= SHRINK
         return not stopped
 

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from recsql.networks.fields import PairParts
+from recsql.networks.pairs import PairParts
 
-from ._fields import Layers
+from ._fields import LastLayers
 from ._items import HistoryModule, item_bias, mean_of_history
-from ._pairs import learn_pairs
+from ._pairs import ITEM, REQUEST, learn_pairs
 
 if TYPE_CHECKING:
     from recsql.models.dien import DIEN
@@ -123,46 +123,53 @@ class Evolution(HistoryModule):
         self.to_gates = nn.Linear(width, 3 * width)
         self.own = nn.Linear(width, 3 * width)
         self.attention = nn.Linear(width, width, bias=False)
-        read = 4 * width + self.n_fields * settings.n_factors
-        self.layers = Layers(read, settings.n_hidden, settings.dropout)
+        self.first = self.first_layer(width, 2 * width, settings.n_hidden)
+        self.above = LastLayers(settings.n_hidden, settings.dropout)
         self.bias = item_bias(settings, taught.sold)
         self.next_weight = settings.next_weight
 
-    def encode(self, history: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """Give the interest after each event and what it adds to the gates.
+    def request(
+        self, slots: torch.Tensor, history: torch.Tensor | None
+    ) -> tuple[torch.Tensor, ...]:
+        """Give the interest after each event, what it adds to the gates, and which there are.
 
-        After them come which events there are, and their mean vector.
+        After them come the mean vector, and what the first layer makes of it and of the fields.
         """
         assert history is not None
         read = self.items(history)
         # Vectors begin small, and gates hardly move for what is small.
         states, _ = self.extractor(read * read.shape[2] ** 0.5)
-        return states, self.to_gates(states), history > 0, mean_of_history(read, history)
+        mean, there = mean_of_history(read, history), (history > 0).to(read.dtype)
+        told = self.first.of_request(torch.cat([self.fields_of(slots, REQUEST), mean], 1))
+        return states, self.to_gates(states), there, mean, told
 
-    def score(
-        self, item: torch.Tensor, slots: torch.Tensor, encoded: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
+    def item(self, code: torch.Tensor, slots: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give vectors of items, what attends to them, what the first layer says, and bias."""
+        vector = self.items(code)
+        told = self.first.of_item(torch.cat([vector, self.fields_of(slots, ITEM)], 1))
+        return vector, self.attention(vector), told, self.bias(code)
+
+    def pair(self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]) -> torch.Tensor:
         """Give the log odds of pairs: float32[rows, 1]."""
-        states, gates, there, mean = encoded
-        asked = self.items(item)
-        product = (states @ self.attention(asked)[:, :, None])[..., 0]
-        weight = product.masked_fill(~there, -1e9).softmax(1) * there
+        states, gates, there, mean, of_request = request
+        vector, attended, of_item, bias = item
+        product = (states @ attended[:, :, None])[..., 0]
+        weight = product.masked_fill(there == 0, -1e9).softmax(1) * there
         run = _AS_LOOP if torch.onnx.is_in_onnx_export() else evolved
         read = run(gates.transpose(0, 1), weight.transpose(0, 1), self.own.weight, self.own.bias)
-        fields = self.vectors(slots).flatten(1)
-        found: torch.Tensor = self.layers(torch.cat([asked, read, mean, asked * mean, fields], 1))
-        found += self.bias(item)
-        return found
+        of_pair = self.first.of_pair(torch.cat([read, vector * mean], 1))
+        found: torch.Tensor = self.above(of_request + of_item + of_pair)
+        return found + bias
 
     def extra_loss(
-        self, batch: Mapping[str, torch.Tensor], encoded: Sequence[torch.Tensor]
+        self, batch: Mapping[str, torch.Tensor], request: Sequence[torch.Tensor]
     ) -> torch.Tensor | None:
         """Give the loss of telling, after each event, the next one from an item that was drawn."""
-        more = super().extra_loss(batch, encoded)
+        more = super().extra_loss(batch, request)
         history, drawn = batch["history"], batch["item"][:, 1:]
         if history.shape[1] < 2 or self.next_weight == 0:
             return more
-        states = encoded[0][:, :-1]
+        states = request[0][:, :-1]
         followed = (history[:, 1:] > 0).to(states.dtype)
         step = torch.arange(history.shape[1] - 1, device=history.device) % drawn.shape[1]
         logits = [(states * self.items(code)).sum(-1) for code in (history[:, 1:], drawn[:, step])]

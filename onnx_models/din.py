@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from recsql.networks.fields import PairParts
+from recsql.networks.pairs import PairParts
 
-from ._fields import Layers
+from ._fields import LastLayers
 from ._items import HistoryModule, item_bias
-from ._pairs import learn_pairs
+from ._pairs import ITEM, REQUEST, learn_pairs
 
 if TYPE_CHECKING:
     from recsql.models.din import DIN
@@ -35,16 +35,19 @@ class Activation(nn.Module):
         self.weight = nn.Linear(n_units, 1)
         nn.init.constant_(self.weight.bias, 0.25)  # begins near a sum that all events share alike
 
-    def forward(self, told: torch.Tensor, events: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, told: torch.Tensor, events: torch.Tensor, asked: torch.Tensor, item: torch.Tensor
+    ) -> torch.Tensor:
         """Give float32[rows, steps].
 
         Parameters
         ----------
         told : float32[rows, steps, units]     what ``of_event`` makes of the events
         events : float32[rows, steps, width]
+        asked : float32[rows, units]           what ``of_item`` makes of the item
         item : float32[rows, width]
         """
-        units = told + self.of_item(item)[:, None] + self.of_product(events * item[:, None])
+        units = told + asked[:, None] + self.of_product(events * item[:, None])
         # The slope stands with the last axis: PReLU of torch wants it second.
         bent = torch.relu(units) - self.bend.weight * torch.relu(-units)
         found: torch.Tensor = self.weight(bent)[..., 0]
@@ -58,28 +61,37 @@ class Interest(HistoryModule):
         super().__init__(settings, taught)
         width = self.items.width
         self.activation = Activation(width, settings.n_units)
-        read = 3 * width + self.n_fields * settings.n_factors
-        self.layers = Layers(read, settings.n_hidden, settings.dropout)
+        self.first = self.first_layer(0, 2 * width, settings.n_hidden)
+        self.above = LastLayers(settings.n_hidden, settings.dropout)
         self.bias = item_bias(settings, taught.sold)
 
-    def encode(self, history: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """Give the events, what the activation makes of them alone, and which there are."""
-        assert history is not None
-        events = self.items(history)
-        return events, self.activation.of_event(events), (history > 0).to(events.dtype)
+    def request(
+        self, slots: torch.Tensor, history: torch.Tensor | None
+    ) -> tuple[torch.Tensor, ...]:
+        """Give the events, what the activation makes of them alone, and which there are.
 
-    def score(
-        self, item: torch.Tensor, slots: torch.Tensor, encoded: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
+        After them comes what the first layer makes of the fields.
+        """
+        assert history is not None
+        events, there = self.items(history), history > 0
+        fields = self.first.of_request(self.fields_of(slots, REQUEST))
+        return events, self.activation.of_event(events), there.to(events.dtype), fields
+
+    def item(self, code: torch.Tensor, slots: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give vectors of items, what the activation and the first layer make of them, and bias."""
+        vector = self.items(code)
+        read = self.first.of_item(torch.cat([vector, self.fields_of(slots, ITEM)], 1))
+        return vector, self.activation.of_item(vector), read, self.bias(code)
+
+    def pair(self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]) -> torch.Tensor:
         """Give the log odds of pairs: float32[rows, 1]."""
-        events, told, there = encoded
-        asked = self.items(item)
-        weight = self.activation(told, events, asked) * there
+        events, told, there, of_request = request
+        vector, asked, of_item, bias = item
+        weight = self.activation(told, events, asked, vector) * there
         read = (weight[:, None, :] @ events)[:, 0]
-        fields = self.vectors(slots).flatten(1)
-        found: torch.Tensor = self.layers(torch.cat([asked, read, asked * read, fields], 1))
-        found += self.bias(item)
-        return found
+        of_pair = self.first.of_pair(torch.cat([read, vector * read], 1))
+        found: torch.Tensor = self.above(of_request + of_item + of_pair)
+        return found + bias
 
 
 def learn(settings: DIN, taught: Taught) -> PairParts:

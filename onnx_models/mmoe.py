@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from recsql.networks.fields import PairParts
+from recsql.networks.pairs import PairParts
 
 from ._items import HistoryModule, item_bias, mean_of_history
-from ._pairs import learn_pairs
+from ._pairs import ITEM, REQUEST, learn_pairs
 
 if TYPE_CHECKING:
     from recsql.models.mmoe import MMoE
@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 class Bottom(nn.Module):
     """What each kind of event reads: its own mixture of experts, or one layer for all."""
 
-    def __init__(self, settings: MMoE, width: int, n_kinds: int) -> None:
+    def __init__(self, settings: MMoE, n_kinds: int) -> None:
         super().__init__()
+        self.n_kinds = n_kinds
         self.n_experts = settings.n_experts if settings.bottom == "mmoe" else 1
-        self.units = nn.Linear(width, self.n_experts * settings.n_hidden)
-        self.gates = nn.Linear(width, n_kinds * self.n_experts) if self.n_experts > 1 else None
+        self.n_units = self.n_experts * settings.n_hidden
+        self.n_gates = n_kinds * self.n_experts if self.n_experts > 1 else 0
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, read: torch.Tensor, n_kinds: int) -> list[torch.Tensor]:
-        """Give float32[rows, units] for each kind."""
-        units = self.dropout(torch.relu(self.units(read)))
-        if self.gates is None:
-            return [units] * n_kinds
-        experts = units.unflatten(1, (self.n_experts, -1))
-        share = self.gates(read).unflatten(1, (n_kinds, -1)).softmax(2)
+    def forward(self, told: torch.Tensor) -> list[torch.Tensor]:
+        """Give float32[rows, units] for each kind, of what the first layer says."""
+        units = self.dropout(torch.relu(told[:, : self.n_units]))
+        if self.n_experts == 1:
+            return [units] * self.n_kinds
+        experts = units.reshape(-1, self.n_experts, self.n_units // self.n_experts)
+        gates = told[:, self.n_units :].reshape(-1, self.n_kinds, self.n_experts)
+        share = gates.softmax(2)
         return list((share @ experts).unbind(1))
 
 
@@ -45,8 +47,9 @@ class Mixture(HistoryModule):
         super().__init__(settings, taught)
         n_kinds = len(settings.kinds_)
         self.outputs = ("score",) if n_kinds == 1 else [f"score_{n}" for n in range(n_kinds)]
-        width = 3 * self.items.width + self.n_fields * settings.n_factors
-        self.bottom = Bottom(settings, width, n_kinds)
+        width = self.items.width
+        self.bottom = Bottom(settings, n_kinds)
+        self.first = self.first_layer(width, width, self.bottom.n_units + self.bottom.n_gates)
         half = settings.n_hidden // 2
         self.towers = nn.ModuleList(
             nn.Sequential(nn.Linear(settings.n_hidden, half), nn.ReLU(), nn.Linear(half, 1))
@@ -57,24 +60,30 @@ class Mixture(HistoryModule):
     def coded(self) -> frozenset[str]:
         """Give the parameters whose rows are codes of attributes, or belong to kinds of events."""
         names = (name for name, _ in self.named_parameters())
-        of_kinds = ("towers.", "bottom.gates", "bias.")
+        of_kinds = ("towers.", "first.", "bias.")
         return super().coded() | frozenset(name for name in names if name.startswith(of_kinds))
 
-    def encode(self, history: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """Give the mean vector of a history."""
+    def request(
+        self, slots: torch.Tensor, history: torch.Tensor | None
+    ) -> tuple[torch.Tensor, ...]:
+        """Give the mean vector of a history, and what the first layer says."""
         assert history is not None
-        return (mean_of_history(self.items(history), history),)
+        mean = mean_of_history(self.items(history), history)
+        read = torch.cat([self.fields_of(slots, REQUEST), mean], 1)
+        return mean, self.first.of_request(read)
 
-    def score(
-        self, item: torch.Tensor, slots: torch.Tensor, encoded: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
+    def item(self, code: torch.Tensor, slots: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give vectors of items, what the first layer makes of them, and their biases."""
+        vector = self.items(code)
+        read = torch.cat([vector, self.fields_of(slots, ITEM)], 1)
+        return vector, self.first.of_item(read), self.bias(code)
+
+    def pair(self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]) -> torch.Tensor:
         """Give the log odds of each kind of event: float32[rows, kinds]."""
-        asked, told = self.items(item), encoded[0]
-        read = torch.cat([asked, told, asked * told, self.vectors(slots).flatten(1)], 1)
-        mixed = self.bottom(read, len(self.towers))
+        of_pair = self.first.of_pair(request[0] * item[0])
+        mixed = self.bottom(request[1] + item[1] + of_pair)
         found = [tower(units) for tower, units in zip(self.towers, mixed, strict=True)]
-        bias: torch.Tensor = self.bias(item)
-        return torch.cat(found, 1) + bias
+        return torch.cat(found, 1) + item[2]
 
 
 def learn(settings: MMoE, taught: Taught) -> PairParts:

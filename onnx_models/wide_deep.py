@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from recsql.networks.fields import PairParts
+from recsql.networks.pairs import PairParts
 
-from ._fields import FieldVectors, Layers
+from ._fields import FieldVectors, LastLayers
 from ._items import HistoryModule, item_bias, mean_of_history
-from ._pairs import learn_pairs
+from ._pairs import ITEM, REQUEST, learn_pairs
 
 if TYPE_CHECKING:
     from recsql.models.pair_network import Taught
@@ -27,47 +27,53 @@ class WideAndDeep(HistoryModule):
     def __init__(self, settings: WideDeep, taught: Taught) -> None:
         super().__init__(settings, taught)
         fields = taught.fields
-        self.n_codes, self.n_slots = fields.n_codes, int(fields.asked_slots.sum())
-        self.weights = FieldVectors(fields.n_codes, fields.n_slots.tolist(), 1, 0.0)
+        self.n_codes, self.n_crosses = fields.n_codes, settings.n_crosses
+        n_slots = fields.asked_slots.tolist(), fields.item.n_slots.tolist()
+        self.weights = FieldVectors(fields.n_codes, *n_slots, width=1, spread=0.0)
         self.item_weight = item_bias(settings, taught.sold)
-        self.n_crosses = settings.n_crosses
         if self.n_crosses:
             self.crosses = nn.Embedding(self.n_crosses + 1, 1, padding_idx=0, sparse=True)
             nn.init.zeros_(self.crosses.weight)
-        read = (
-            self.items.width * (2 if settings.history else 1) + self.n_fields * settings.n_factors
-        )
-        self.layers = Layers(read, settings.n_hidden, settings.dropout)
+        mean = self.items.width if settings.history else 0
+        self.first = self.first_layer(mean, 0, settings.n_hidden)
+        self.above = LastLayers(settings.n_hidden, settings.dropout)
 
     def crossed(self) -> frozenset[str]:
         """Give the parameters whose rows belong to codes of items and attributes together."""
         return frozenset({"crosses.weight"})
 
-    def encode(self, history: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-        """Give the mean vector of a history, and the codes to be crossed; nothing without one."""
-        if history is None:
-            return ()
-        return mean_of_history(self.items(history), history), history
+    def request(
+        self, slots: torch.Tensor, history: torch.Tensor | None
+    ) -> tuple[torch.Tensor, ...]:
+        """Give what the first layer says, the sum of the weights, and the codes to be crossed."""
+        read = [self.fields_of(slots, REQUEST)]
+        if history is not None:
+            read.append(mean_of_history(self.items(history), history))
+        told = self.first.of_request(torch.cat(read, 1)), self.weights(slots, REQUEST).sum(1)
+        if not self.n_crosses:
+            return told
+        return (*told, slots) if history is None else (*told, slots, history)
 
-    def score(
-        self, item: torch.Tensor, slots: torch.Tensor, encoded: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
+    def item(self, code: torch.Tensor, slots: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the same of items, the code of the item before the others."""
+        read = torch.cat([self.items(code), self.fields_of(slots, ITEM)], 1)
+        weight = self.weights(slots, ITEM).sum(1) + self.item_weight(code)
+        told = self.first.of_item(read), weight
+        if not self.n_crosses:
+            return told
+        own = (code + self.n_codes) * (code > 0)  # an unknown item is crossed with nothing
+        return (*told, torch.cat([own[:, None], slots], 1))
+
+    def pair(self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]) -> torch.Tensor:
         """Give the log odds of pairs: float32[rows, 1]."""
-        read = [self.items(item), self.vectors(slots).flatten(1), *encoded[:1]]
-        found: torch.Tensor = self.layers(torch.cat(read, 1)) + self.item_weight(item)
-        found = found + self.weights(slots).sum(1)
-        return found + self._crossed(item, slots, encoded) if self.n_crosses else found
+        found: torch.Tensor = self.above(request[0] + item[0]) + request[1] + item[1]
+        return found + self._crossed(request[2:], item[2]) if self.n_crosses else found
 
-    def _crossed(
-        self, item: torch.Tensor, slots: torch.Tensor, encoded: Sequence[torch.Tensor]
-    ) -> torch.Tensor:
+    def _crossed(self, request: Sequence[torch.Tensor], item: torch.Tensor) -> torch.Tensor:
         """Give the weights of a customer's values crossed with the item's, and of its history's."""
-        one = slots[:, : self.n_slots]
-        own = (item + self.n_codes) * (item > 0)  # an unknown item is crossed with nothing
-        other = torch.cat([own[:, None], slots[:, self.n_slots :]], 1)
-        places = [self._place(one[:, :, None], other[:, None, :]).flatten(1)]
-        if encoded:
-            places.append(self._place(encoded[1] + self.n_codes * (encoded[1] > 0), own[:, None]))
+        places = [self._place(request[0][:, :, None], item[:, None, :]).flatten(1)]
+        for history in request[1:]:
+            places.append(self._place(history + self.n_codes * (history > 0), item[:, :1]))
         found: torch.Tensor = self.crosses(torch.cat(places, 1)).sum(1)
         return found
 

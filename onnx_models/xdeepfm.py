@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from recsql.networks.fields import PairParts
+from recsql.networks.pairs import PairParts
 
 from ._pairs import learn_pairs
 from .deepfm import FieldsModule
@@ -29,20 +30,29 @@ class Crossings(FieldsModule):
 
     def __init__(self, settings: XDeepFM, taught: Taught) -> None:
         super().__init__(settings, taught)
-        rows = min(self.n_fields, MOST_ROWS)
+        n_fields = sum(self.n_fields)
+        rows = min(n_fields, MOST_ROWS)
         n_maps, maps = settings.n_maps, rows
-        self.to_rows = nn.Linear(self.n_fields, rows, bias=False) if rows < self.n_fields else None
+        self.to_rows: nn.ModuleList | None = None
+        if rows < n_fields:
+            self.to_rows = nn.ModuleList(nn.Linear(n, rows, bias=False) for n in self.n_fields)
         self.compress = nn.ModuleList()
         for _ in range(settings.n_crossings):
             self.compress.append(nn.Linear(maps * rows, n_maps, bias=False))
             maps = n_maps
         self.of_maps = nn.Linear(settings.n_crossings * n_maps, 1, bias=False)
 
-    def products(self, vectors: torch.Tensor) -> torch.Tensor:
+    def alone(self, vectors: torch.Tensor, side: int) -> tuple[torch.Tensor, ...]:
+        """Give the fields of one side, compressed where there are many: [rows, width, fields]."""
+        fields = vectors.transpose(1, 2)  # the weights stand at the right
+        return (fields if self.to_rows is None else self.to_rows[side](fields),)
+
+    def products(
+        self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
         """Give a weighted sum of the maps of all layers: float32[rows, 1]."""
-        fields = vectors.transpose(1, 2)  # [rows, width, fields]: the weights stand at the right
-        if self.to_rows is not None:
-            fields = self.to_rows(fields)
+        sides = request[0], item[0]
+        fields = torch.cat(sides, 2) if self.to_rows is None else sides[0] + sides[1]
         maps, sums = fields, []
         for compress in self.compress:
             pairs = (maps[..., :, None] * fields[..., None, :]).flatten(2)

@@ -37,10 +37,10 @@ class Network(Recommender):
     fewer where there are few, of Adam with ``learning_rate``, ``weight_decay`` and gradients of a
     norm of at most ``clip`` (tables of which a step touches few rows know neither). After each
     round what a random ``held_out`` share of the customers did is asked for; the rate is halved
-    after a round without a gain, learning ends after ``patience`` of them, and the best round
-    counts. ``device`` is 'cpu', 'cuda' or 'auto'. On the
-    CPU the same ``seed`` and ``n_threads`` give the same network; with fewer rows a step than
-    ``batch_size`` one thread learns.
+    after each ``rate_patience`` rounds without a gain, learning ends after ``patience`` of them,
+    and the best round counts. ``device`` is 'cpu', 'cuda' or 'auto'. On the CPU the same ``seed``
+    and ``n_threads`` give the same network; with fewer rows a step than ``batch_size`` one thread
+    learns.
 
     Where new rows alone let it learn again, it goes on from the weights it has; then only events
     since it learned are held out, and, with ``retrain_hours``, only those of so many last hours are
@@ -57,6 +57,7 @@ class Network(Recommender):
     clip: float = 5.0
     held_out: float = 0.1
     patience: int = 4
+    rate_patience: int = 1
     seed: int = 0
     device: str = "auto"
     n_threads: int = 2
@@ -107,7 +108,7 @@ class Network(Recommender):
         return int(events.time.max(initial=0)) - int(self.retrain_hours * 3_600_000_000)
 
     def _check(self) -> None:
-        for name in ("n_epochs", "batch_size", "patience", "n_threads"):
+        for name in ("n_epochs", "batch_size", "patience", "rate_patience", "n_threads"):
             if not getattr(self, name) >= 1:
                 raise ParameterError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name in ("learning_rate", "clip"):
@@ -147,9 +148,10 @@ class Network(Recommender):
 
     def files(self, vocabulary: str) -> dict[str, bytes]:
         """Give the graph, its signature and the weights by name; see ``Model.files``."""
-        signature = self.graph_.signature.of_vocabulary(vocabulary)
-        found = {GRAPH: self.graph_.content, SIGNATURE: signature.to_json().encode()}
-        return found if self.weights_ is None else found | {WEIGHTS: self.weights_}
+        return signed(self.graph_, vocabulary) | self._weight_file()
+
+    def _weight_file(self) -> dict[str, bytes]:
+        return {} if self.weights_ is None else {WEIGHTS: self.weights_}
 
     def _take_files(self, files: Mapping[str, bytes], vocabulary: str) -> None:
         self._take_graph(graph_of(files, self.name, vocabulary))
@@ -315,7 +317,20 @@ def has_torch() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def graph_of(files: Mapping[str, bytes], name: str, vocabulary: str) -> Graph:
+def signed(
+    graph: Graph, vocabulary: str, names: tuple[str, str] = (GRAPH, SIGNATURE)
+) -> dict[str, bytes]:
+    """Give the files of a graph and of its signature, by these names."""
+    signature = graph.signature.of_vocabulary(vocabulary)
+    return dict(zip(names, (graph.content, signature.to_json().encode()), strict=True))
+
+
+def graph_of(
+    files: Mapping[str, bytes],
+    name: str,
+    vocabulary: str,
+    names: tuple[str, str] = (GRAPH, SIGNATURE),
+) -> Graph:
     """Give the graph of stored files, checked.
 
     Raises
@@ -323,13 +338,13 @@ def graph_of(files: Mapping[str, bytes], name: str, vocabulary: str) -> Graph:
     StateError
         A file is missing, of another network, damaged, or its codes mean something else.
     """
-    missing = [file for file in (GRAPH, SIGNATURE) if file not in files]
+    missing = [file for file in names if file not in files]
     if missing:
         raise StateError(
-            f"The network {name} must have the artifacts {GRAPH} and {SIGNATURE}, got no "
+            f"The network {name} must have the artifacts {names[0]} and {names[1]}, got no "
             f"{missing[0]}. CALL recsql.train() to make it again."
         )
-    signature = read_signature(files[SIGNATURE])
+    signature = read_signature(files[names[1]])
     if signature.network != name:
         raise StateError(
             f"The graph of {name} must be one of {name}, got one of {signature.network}. "
@@ -340,4 +355,4 @@ def graph_of(files: Mapping[str, bytes], name: str, vocabulary: str) -> Graph:
             f"The graph of {name} must be of the items and attributes stored beside it, got one "
             "whose codes mean others. CALL recsql.train() to make it again."
         )
-    return Graph(files[GRAPH], signature)
+    return Graph(files[names[0]], signature)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,14 +14,18 @@ from recsql.data.features import Features
 from recsql.errors import ParameterError
 from recsql.kernels.topk import top_k
 from recsql.models.base import Array, PairScorer
-from recsql.models.network import Network
+from recsql.models.network import GRAPH, SIGNATURE, Network, graph_of, signed
 from recsql.models.purchases import Purchases
 from recsql.models.requests import Recommended, Requests
-from recsql.networks.fields import PairFields, PairParts
+from recsql.networks.fields import PairFields
+from recsql.networks.graph import Graph
+from recsql.networks.pairs import PairGraphs, PairParts, Rows, width_of
 from recsql.networks.sequences import Steps
+from recsql.networks.signature import content_hash
 
 MOST_PAIRS = 32_768  # in memory at a time
-MOST_READY = 50_000_000  # codes of all customers of a query
+MOST_READY = 50_000_000  # numbers read of all customers of a query
+PARTS = (("request.onnx", "request.json"), ("item.onnx", "item.json"), (GRAPH, SIGNATURE))
 
 
 class Taught(NamedTuple):
@@ -155,18 +159,42 @@ class PairNetwork(Network):
     def _learn(self, taught: Taught) -> Mapping[str, Array]:
         """Learn a graph, and give the weights; a network with more than that to keep adds it."""
         parts: PairParts = self._module().learn(self, taught)
-        self._take_graph(parts.graph)
+        self._take_graphs(parts.graphs)
         return parts.weights
 
+    def _take_graphs(self, graphs: PairGraphs) -> None:
+        self.graphs_ = graphs
+        codes = np.arange(len(self.item_slots_))
+        self._items = Rows(graphs.item, {"item": codes, "slots": self.item_slots_})
+
+    def files(self, vocabulary: str) -> dict[str, bytes]:
+        """Give the graphs, their signatures and the weights by name; see ``Model.files``."""
+        found: dict[str, bytes] = {}
+        for graph, names in zip(self.graphs_, PARTS, strict=True):
+            found |= signed(graph, vocabulary, names)
+            vocabulary = self._belongs(vocabulary, graph)
+        return found | self._weight_file()
+
+    def _take_files(self, files: Mapping[str, bytes], vocabulary: str) -> None:
+        graphs = []
+        for names in PARTS:
+            graphs.append(graph_of(files, self.name, vocabulary, names))
+            vocabulary = self._belongs(vocabulary, graphs[-1])
+        self._take_graphs(PairGraphs(*graphs))
+        self.weights_ = None
+
+    @staticmethod
+    def _belongs(vocabulary: str, graph: Graph) -> str:
+        """Give the vocabulary of a graph that reads what another one gives."""
+        return content_hash(vocabulary.encode(), graph.signature.graph.encode())
+
     def _pair_scorer(self, requests: Requests) -> PairScorer:
-        size = len(requests) * int(self.fields_.asked_slots.sum())
-        if self.reads_history() or size > MOST_READY:
+        if self.reads_history() or len(requests) * width_of(self.graphs_.request) > MOST_READY:
             return super()._pair_scorer(requests)
-        asked = self._asked(requests)
+        told = Rows(self.graphs_.request, self._asked(requests))
 
         def score(row: Array, item: Array) -> Array:
-            parts = [self._scored(asked, row[part], item[part]) for part in _blocks_of(len(row))]
-            return self._combined(np.concatenate(parts))
+            return self._combined(self._scored(told.of(row), row, item))
 
         return score
 
@@ -176,15 +204,13 @@ class PairNetwork(Network):
     def _chances(self, requests: Requests, row: Array, item: Array) -> Array:
         """Give what the graph says of requests, by their place, and items: float32[n, outputs]."""
         distinct, place = np.unique(row, return_inverse=True)
-        found = np.empty((len(row), len(self.graph_.signature.outputs)), dtype=np.float32)
+        found = np.empty((len(row), len(self.graphs_.pair.signature.outputs)), dtype=np.float32)
         for part in self._by_length(requests.chosen(distinct), MOST_PAIRS):
-            asked = self._asked(requests.chosen(distinct[part]))
+            told = self._read(requests.chosen(distinct[part]))
             at = np.full(len(distinct), -1)
             at[part] = np.arange(len(part))
             there = np.flatnonzero(at[place] >= 0)
-            for block in _blocks_of(len(there)):
-                pairs = there[block]
-                found[pairs] = self._scored(asked, at[place[pairs]], item[pairs])
+            found[there] = self._scored(told, at[place[there]], item[there])
         return found
 
     def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
@@ -196,7 +222,7 @@ class PairNetwork(Network):
         for rows in self._by_length(requests, max(1, MOST_PAIRS // len(pool))):
             part = requests.chosen(rows)
             row = np.repeat(np.arange(len(rows)), len(pool))
-            chances = self._scored(self._asked(part), row, np.tile(pool, len(rows)))
+            chances = self._scored(self._read(part), row, np.tile(pool, len(rows)))
             scores = self._combined(chances).reshape(len(rows), -1)
             _leave_out(scores, part, pool)
             place, best = top_k(scores, k)
@@ -220,7 +246,7 @@ class PairNetwork(Network):
         return [order[first : first + most] for first in range(0, len(order), most)]
 
     def _asked(self, requests: Requests) -> dict[str, Array]:
-        """Give what is read of each request: computed once, whatever the number of its items."""
+        """Give the inputs of the graph of requests."""
         time = requests.time if self.moment_fields else None
         asked = self.fields_.asked(len(requests), requests.features, time, requests.context)
         found = {"slots": asked}
@@ -232,13 +258,13 @@ class PairNetwork(Network):
             found["history"] = steps.table(known.item[steps.place] + 1, np.int64)
         return found
 
-    def _scored(self, asked: Mapping[str, Array], row: Array, item: Array) -> Array:
-        """Give what the graph says of requests, by their row, and items: float32[n, outputs]."""
-        slots = [asked["slots"][row], self.item_slots_[item + 1]]
-        inputs = {"item": item + 1, "slots": np.concatenate(slots, axis=1)}
-        if "history" in asked:
-            inputs["history"] = asked["history"][row]
-        return np.stack(self.graph_.run(inputs), axis=1)
+    def _read(self, requests: Requests) -> list[Array]:
+        """Give what the graph of requests makes of them: arrays with a row a request."""
+        return self.graphs_.request.run(self._asked(requests))
+
+    def _scored(self, told: Sequence[Array], row: Array, item: Array) -> Array:
+        """Give what the graphs say of requests, by their row, and items: float32[n, outputs]."""
+        return np.stack(self.graphs_.score(told, row, self._items, item + 1), axis=1)
 
     def _combined(self, chances: Array) -> Array:
         """Make one score of the outputs of the graph: float32[n]."""
@@ -252,10 +278,6 @@ class PairNetwork(Network):
         self.fields_ = PairFields.of_arrays(arrays)
         self.item_slots_ = arrays["item_slots"].astype(np.int32)
         self.sold_ = arrays["sold"].astype(np.int64)
-
-
-def _blocks_of(n: int) -> list[slice]:
-    return [slice(first, first + MOST_PAIRS) for first in range(0, n, MOST_PAIRS)]
 
 
 def _leave_out(scores: Array, requests: Requests, pool: Array) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from recsql.data.features import Features
-from recsql.networks.graph import Graph
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -19,19 +18,6 @@ ROWS_AT_A_TIME = 1_000_000
 HOURS, WEEKDAYS = 24, 7
 _MICROSECONDS_PER_HOUR = 3_600_000_000
 _EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday; Monday is 0
-
-
-class PairParts(NamedTuple):
-    """A learned scorer of pairs.
-
-    Attributes
-    ----------
-    graph : from a pair to its score
-    weights : of the module that learned, by the name of the parameter
-    """
-
-    graph: Graph
-    weights: Mapping[str, Array]
 
 
 @dataclass(frozen=True)

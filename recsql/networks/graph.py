@@ -18,6 +18,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 CHUNK = 2048  # rows at a time: larger batches leave the processor's caches
 CHUNK_STEPS = 8192  # steps of all rows at a time, where rows have steps
 LEAST_CHUNK = 64
+ROWS, STEPS = "rows", "steps"  # names of sizes that vary
 _DTYPE_OF = {"tensor(int64)": "int64", "tensor(float)": "float32"}
 
 
@@ -52,24 +53,32 @@ class Graph:
         _compare(signature.network, "inputs", signature.inputs, inputs)
         _compare(signature.network, "outputs", signature.outputs, outputs)
 
-    def run(self, inputs: Mapping[str, Array]) -> list[Array]:
+    def run(
+        self, inputs: Mapping[str, Array], shared: Mapping[str, Array] | None = None
+    ) -> list[Array]:
         """Score rows; gives the outputs in order, each with one entry a row.
 
         Parameters
         ----------
         inputs : arrays by name, as the signature says, all of the same number of rows
+        shared : other inputs, that every row reads whole
         """
+        whole = shared or {}
         given = {
-            tensor.name: np.ascontiguousarray(inputs[tensor.name], dtype=tensor.dtype)
+            tensor.name: np.ascontiguousarray(
+                (whole if tensor.name in whole else inputs)[tensor.name], dtype=tensor.dtype
+            )
             for tensor in self.signature.inputs
         }
-        n_rows, size = len(next(iter(given.values()))), self._chunk(given)
+        parts = {name: values for name, values in given.items() if name not in whole}
+        read = {name: values for name, values in given.items() if name in whole}
+        n_rows, size = len(next(iter(parts.values()))), self._chunk(given)
         if n_rows <= size:
-            return self._part(given, 0, size)
-        starts = range(0, n_rows, size)
+            return self._part(parts, read, slice(0, size))
+        chunks = [slice(first, first + size) for first in range(0, n_rows, size)]
         with ThreadPoolExecutor(available_threads()) as pool:
-            parts = list(pool.map(lambda first: self._part(given, first, first + size), starts))
-        return [np.concatenate(output) for output in zip(*parts, strict=True)]
+            outputs = list(pool.map(lambda chunk: self._part(parts, read, chunk), chunks))
+        return [np.concatenate(output) for output in zip(*outputs, strict=True)]
 
     def _chunk(self, given: Mapping[str, Array]) -> int:
         """Give how many rows are scored at a time."""
@@ -77,13 +86,15 @@ class Graph:
             given[tensor.name].shape[axis]
             for tensor in self.signature.inputs
             for axis, name in enumerate(tensor.shape)
-            if name == "steps"
+            if name == STEPS
         ]
         return min(CHUNK, max(LEAST_CHUNK, CHUNK_STEPS // max(steps, default=1)))
 
-    def _part(self, given: Mapping[str, Array], first: int, last: int) -> list[Array]:
-        part = {name: values[first:last] for name, values in given.items()}
-        found: list[Array] = self._session.run(None, part)
+    def _part(
+        self, parts: Mapping[str, Array], read: Mapping[str, Array], chunk: slice
+    ) -> list[Array]:
+        given = {name: values[chunk] for name, values in parts.items()}
+        found: list[Array] = self._session.run(None, {**given, **read})
         return found
 
 

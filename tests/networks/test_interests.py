@@ -139,12 +139,12 @@ def test_each_half_gets_the_gradients_that_the_rule_gives_it(share: float) -> No
 
     def gradients(main: bool, more: bool) -> tuple[torch.Tensor, torch.Tensor]:
         module.zero_grad()
-        encoded = module.encode(batch()["history"])
+        request = module.request(batch()["asked"], batch()["history"])
         loss = torch.zeros(())
         if main:
-            loss = loss + pair_loss(module, batch(), encoded)
+            loss = loss + pair_loss(module, batch(), request)
         if more:
-            loss = loss + module.extra_loss(batch(), encoded)
+            loss = loss + module.extra_loss(batch(), request)
         loss.backward()
         assert module.items.auxiliary is not None
         tables = module.items.own.own.weight, module.items.auxiliary.own.weight

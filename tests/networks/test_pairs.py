@@ -61,7 +61,7 @@ def test_what_a_country_buys_first_is_learned(cls: type[PairNetwork]) -> None:
     requests = Requests.of_customers(np.full(3, -1), nothing, features=asked)
     found = model.recommend(requests, 2)
     assert found.item[:, 0].tolist() == [0, 1, 2]
-    assert (found.score[:, 0] > 2 * found.score[:, 1]).all()
+    assert (found.score[:, 0] > 1.5 * found.score[:, 1]).all()
 
 
 def followers(n: int = 300, seed: int = 0) -> Purchases:
@@ -141,7 +141,7 @@ def test_each_kind_of_event_has_its_own_chance(bottom: str) -> None:
     click, purchase = model.kind_scores(asked, row, item).T
     assert click.argmax() == 0
     assert purchase.argmax() == 1
-    assert len(model.graph_.signature.outputs) == 2
+    assert len(model.graphs_.pair.signature.outputs) == 2
     assert model.score_pairs(asked, row, item) == pytest.approx(purchase)
     back = MMoE(event_weights={"purchase": 1.0})
     back.restore(model.arrays(), 6, model.files("codes"), "codes")
@@ -170,7 +170,10 @@ class Given(torch.nn.Module):
         super().__init__()
         self.scores = torch.tensor([[one, [0.0, 0.0]] for one in positive]).flatten(0, 1)
 
-    def score(self, *_: object) -> torch.Tensor:
+    def item(self, *_: object) -> tuple[torch.Tensor, ...]:
+        return ()
+
+    def pair(self, *_: object) -> torch.Tensor:
         return self.scores
 
 

@@ -81,6 +81,7 @@ def schedule(**changes: Any) -> Schedule:
         "weight_decay": 0.0,
         "clip": 5.0,
         "patience": 3,
+        "rate_patience": 1,
         "seed": 1,
         "device": "cpu",
         "n_threads": 1,
@@ -124,6 +125,18 @@ def test_a_loss_that_is_not_finite_gives_the_weights_of_the_best_round_back() ->
 def test_a_loss_that_is_never_finite_is_refused_with_the_remedy() -> None:
     with pytest.raises(TrainingError, match=r"got nan in the first round. Take a learning_rate"):
         trained(Points(lambda _, loss: loss * torch.nan))
+
+
+def test_the_rate_is_halved_after_so_many_rounds_without_a_gain() -> None:
+    class Said(Points):
+        def held_out_loss(self, module: Line, device: torch.device) -> float:
+            return [1.0, 2.0, 2.0, 0.5, 2.0, 2.0, 2.0, 2.0][self.round - 1]
+
+    for rate_patience, n_halved in ((1, 6), (2, 3), (3, 1), (5, 0)):
+        asked = {"n_epochs": 8, "patience": 8, "rate_patience": rate_patience}
+        _, course = trained(Said(), learning_rate=0.05, **asked)
+        assert course.best_epoch == 4
+        assert course.rate == 0.05 * 0.5**n_halved
 
 
 def test_learning_ends_after_rounds_without_a_gain_and_keeps_the_best() -> None:
