@@ -55,7 +55,11 @@ class MixedItems(nn.Module):
             # A plain sum: of a mean, an attribute tells less where there are others, and layers
             # above it learn items by heart.
             self.of_features = nn.EmbeddingBag(features.n_features, width + 1, mode="sum")
-            nn.init.normal_(self.of_features.weight, std=width**-0.5)
+            # Of all values of an item together vectors begin as long as its own, and its bias at 0.
+            n_values = len(features.feature) / max(int(np.count_nonzero(np.diff(features.ptr))), 1)
+            nn.init.normal_(self.of_features.weight, std=(width * max(n_values, 1.0)) ** -0.5)
+            with torch.no_grad():
+                self.of_features.weight[:, -1] = 0.0
             self.shrinkage = settings.attribute_shrinkage / max(int(np.count_nonzero(count)), 1)
             most = np.where((count > 0) & (np.diff(features.ptr) == 0), 0.0, 1.0)
             mix = (most * np.where(count > 0, settings.warm_mix, 1.0)).astype(np.float32)

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import duckdb
+import pytest
 
 import recsql
 
@@ -81,3 +82,21 @@ def stored(con: duckdb.DuckDBPyConnection, *tables: str) -> dict[str, list[tuple
     }
     reader.close()
     return found
+
+
+def check_answers_alone(con: duckdb.DuckDBPyConnection) -> None:
+    """Compare the stored answers for next of customers 0 to 4 with those that each gets alone."""
+    con.execute("CALL recsql.materialize('next', k := 4)")
+    stored = con.sql(
+        "SELECT r.user_id, r.rank, r.item_id, r.score FROM recsql.user_recommendations AS r "
+        "WHERE r.user_id < 5 ORDER BY 1, 2"
+    ).fetchall()
+    alone = [
+        (user, *row)
+        for user in range(5)
+        for row in con.sql(
+            f"SELECT rank, item_id, score FROM recommend_next({user}, k := 4) ORDER BY rank"
+        ).fetchall()
+    ]
+    assert [row[:3] for row in stored] == [row[:3] for row in alone]
+    assert [row[3] for row in stored] == pytest.approx([row[3] for row in alone], rel=1e-5)

@@ -9,6 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from shop import check_answers_alone
+
 import recsql
 from recsql.models import network
 from recsql.selection import competition
@@ -118,20 +120,7 @@ def test_the_answer_follows_a_click_and_the_moment_asked_about(
 
 
 def test_everyone_is_answered_as_alone(trained: duckdb.DuckDBPyConnection) -> None:
-    trained.execute("CALL recsql.materialize('next', k := 4)")
-    stored = trained.sql(
-        "SELECT r.user_id, r.rank, r.item_id, r.score FROM recsql.user_recommendations AS r "
-        "WHERE r.user_id < 5 ORDER BY 1, 2"
-    ).fetchall()
-    alone = [
-        (user, *row)
-        for user in range(5)
-        for row in trained.sql(
-            f"SELECT rank, item_id, score FROM recommend_next({user}, k := 4) ORDER BY rank"
-        ).fetchall()
-    ]
-    assert [row[:3] for row in stored] == [row[:3] for row in alone]
-    assert [row[3] for row in stored] == pytest.approx([row[3] for row in alone], rel=1e-5)
+    check_answers_alone(trained)
 
 
 def test_a_damaged_graph_lets_the_model_before_it_answer_with_a_warning(tmp_path) -> None:  # type: ignore[no-untyped-def]

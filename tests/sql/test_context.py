@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from shop import check_answers_alone
+
 import recsql
 from recsql.database import Session
 from recsql.selection import upkeep
@@ -84,20 +86,7 @@ def test_a_click_a_moment_ago_is_read_with_its_context(trained: duckdb.DuckDBPyC
 
 
 def test_everyone_is_answered_as_alone(trained: duckdb.DuckDBPyConnection) -> None:
-    trained.execute("CALL recsql.materialize('next', k := 4)")
-    stored = trained.sql(
-        "SELECT r.user_id, r.rank, r.item_id, r.score FROM recsql.user_recommendations AS r "
-        "WHERE r.user_id < 5 ORDER BY 1, 2"
-    ).fetchall()
-    alone = [
-        (user, *row)
-        for user in range(5)
-        for row in trained.sql(
-            f"SELECT rank, item_id, score FROM recommend_next({user}, k := 4) ORDER BY rank"
-        ).fetchall()
-    ]
-    assert [row[:3] for row in stored] == [row[:3] for row in alone]
-    assert [row[3] for row in stored] == pytest.approx([row[3] for row in alone], rel=1e-5)
+    check_answers_alone(trained)
     scored = trained.sql(
         "SELECT score_next(r.user_id, r.item_id), r.score FROM recsql.user_recommendations AS r"
     ).fetchall()
