@@ -91,12 +91,23 @@ def _compare(
         wanted = module(*(torch.from_numpy(values) for values in inputs.values()))
     wanted = (wanted,) if isinstance(wanted, torch.Tensor) else wanted
     for tensor, one, other in zip(graph.signature.outputs, found, wanted, strict=True):
-        truth = other.numpy()
-        difference = float(np.abs(one - truth).max(initial=0.0))
-        largest = float(np.abs(truth).max(initial=0.0))
-        if one.shape != truth.shape or not difference <= TOLERANCE * max(largest, 1.0):
-            shapes = {name: values.shape for name, values in inputs.items()}
-            raise TrainingError(
-                f"The graph of {network} must give what its module gives, got a difference of "
-                f"{difference:.3g} in {tensor.name} for {shapes}. It was not registered."
-            )
+        shapes = {name: values.shape for name, values in inputs.items()}
+        check_alike(network, tensor.name, one, other.numpy(), str(shapes))
+
+
+def check_alike(network: str, output: str, found: Array, truth: Array, asked: str) -> None:
+    """Compare an output of a graph with that of its module.
+
+    Raises
+    ------
+    TrainingError
+        They differ by more than TOLERANCE of the largest value.
+    """
+    same = found.shape == truth.shape
+    difference = float(np.abs(found - truth).max(initial=0.0)) if same else np.inf
+    largest = float(np.abs(truth).max(initial=0.0))
+    if not difference <= TOLERANCE * max(largest, 1.0):
+        raise TrainingError(
+            f"The graph of {network} must give what its module gives, got a difference of "
+            f"{difference:.3g} in {output} for {asked}. It was not registered."
+        )

@@ -102,28 +102,7 @@ class LastLayers(nn.Module):
         return found
 
 
-class OwnItems(nn.Module):
-    """The item itself as one more field, in the same table as the attributes."""
-
-    def __init__(self, n_codes: int, unknown_share: float) -> None:
-        super().__init__()
-        self.n_codes, self.unknown_share = n_codes, unknown_share
-
-    def forward(self, item: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-        """Put the code of the item before those of the slots; some are forgotten while learning."""
-        if self.training and self.unknown_share:
-            item = forgetful(item, self.unknown_share)
-        return torch.cat([item[:, None] + self.n_codes, slots], 1)
-
-
 def forgetful(item: torch.Tensor, share: float) -> torch.Tensor:
     """Let a share of the items be unknown ones, of code 0."""
     kept = torch.rand(item.shape, device=item.device) >= share
     return item * kept
-
-
-def forget_unsold(table: nn.Embedding, first: int, sold: torch.Tensor) -> None:
-    """Give the items that nobody bought the vector of an unknown one, which stands at ``first``."""
-    with torch.no_grad():
-        unsold = first + 1 + torch.nonzero(~sold)[:, 0]
-        table.weight[unsold] = table.weight[first].clone()

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from recsql.networks.graph import ROWS, STEPS, Graph
-from recsql.networks.pairs import ITEM_ROW, REQUEST_ROW, PairGraphs
+from recsql.networks.pairs import ITEM_ROW, REQUEST_ROW, PairGraphs, Rows, Told
 
-from ._export import export
+from ._export import check_alike, export
 
 if TYPE_CHECKING:
     from recsql.models.pair_network import PairNetwork
@@ -45,7 +45,7 @@ def exported(
 
     row = {0: ROWS}
     rows = {name: {0: f"{name.partition('_')[0]}s"} | size for name, size in sizes.items()}
-    return PairGraphs(
+    graphs = PairGraphs(
         graph(
             _Requests(module),
             examples.requests,
@@ -60,6 +60,25 @@ def exported(
             {REQUEST_ROW: row, ITEM_ROW: row} | rows,
         ),
     )
+    for steps in lengths:
+        _compare(graphs, module, examples, steps)
+    return graphs
+
+
+def _compare(graphs: PairGraphs, module: PairModule, examples: _Examples, steps: int) -> None:
+    """Compare what the graphs say together with the module, from codes to chances."""
+    rng = np.random.default_rng(steps)
+    asked, items = examples.requests(rng, EXAMPLE_ROWS, steps), examples.items(rng, 3, steps)
+    row, item = np.divmod(np.arange(3 * EXAMPLE_ROWS), 3)
+    told = Told(graphs.request.run(asked), row)
+    found = graphs.score(told, Rows(graphs.item, items).of(item))
+    with torch.no_grad():
+        requests = _Requests(module)(*map(torch.from_numpy, asked.values()))
+        parts = (*requests, *_Items(module)(*map(torch.from_numpy, items.values())))
+        wanted = _Pairs(module, len(requests))(*map(torch.from_numpy, (row, item)), *parts)
+    for tensor, one, other in zip(graphs.pair.signature.outputs, found, wanted, strict=True):
+        name = graphs.pair.signature.network
+        check_alike(name, tensor.name, one, other.numpy(), f"{steps} steps, all graphs together")
 
 
 class _Examples:

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from recsql.networks.pairs import PairParts
 
-from ._fields import FieldVectors, FirstLayer, LastLayers, OwnItems, forget_unsold
-from ._pairs import ITEM, REQUEST, PairModule, learn_pairs, log_odds
+from ._fields import SPARSE_CODES, FieldVectors, FirstLayer, LastLayers, forgetful
+from ._items import SPREAD, item_bias
+from ._pairs import ITEM, REQUEST, PairModule, learn_pairs
 
 if TYPE_CHECKING:
     from recsql.models.deepfm import DeepFM
@@ -24,23 +26,22 @@ class FieldsModule(PairModule):
     def __init__(self, settings: PairNetwork, taught: Taught) -> None:
         super().__init__()
         fields, n_items = taught.fields, taught.events.n_items
-        n_asked, n_items_slots = fields.asked_slots.tolist(), [1, *fields.item.n_slots.tolist()]
-        width, n_codes = settings.n_factors, fields.n_codes + n_items + 1
-        self.n_fields = len(n_asked), len(n_items_slots)
-        self.own = OwnItems(fields.n_codes, settings.unknown_share)
-        self.vectors = FieldVectors(n_codes, n_asked, n_items_slots, width=width, spread=0.05)
-        self.weights = FieldVectors(n_codes, n_asked, n_items_slots, width=1, spread=0.0)
-        with torch.no_grad():
-            start = torch.from_numpy(log_odds(settings, taught.sold))
-            self.weights.table.weight[fields.n_codes :, 0] = start
+        n_slots = fields.asked_slots.tolist(), fields.item.n_slots.tolist()
+        n_codes, width = fields.n_codes, settings.n_factors
+        self.n_fields = len(n_slots[REQUEST]), 1 + len(n_slots[ITEM])  # the item itself is one
+        self.share = settings.unknown_share
+        self.own = nn.Embedding(n_items + 1, width, sparse=n_items >= SPARSE_CODES)
+        nn.init.normal_(self.own.weight, std=SPREAD)
+        self.own_weight = item_bias(settings, taught.sold)
+        self.vectors = FieldVectors(n_codes, *n_slots, width=width, spread=SPREAD)
+        self.weights = FieldVectors(n_codes, *n_slots, width=1, spread=0.0)
         of_request, of_item = (n * width for n in self.n_fields)
         self.first = FirstLayer(of_request, of_item, 0, settings.n_hidden)
         self.above = LastLayers(settings.n_hidden, settings.dropout)
 
     def item_rows(self) -> Mapping[str, int]:
         """Give the parameters with a row an item, and the row of the first one."""
-        first = self.own.n_codes + 1
-        return {"vectors.table.weight": first, "weights.table.weight": first}
+        return {"own.weight": 1, "own_weight.weight": 1}
 
     def request(
         self, slots: torch.Tensor, history: torch.Tensor | None
@@ -52,8 +53,9 @@ class FieldsModule(PairModule):
 
     def item(self, code: torch.Tensor, slots: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Give the same of items."""
-        codes = self.own(code, slots)
-        vectors, weights = self.vectors(codes, ITEM), self.weights(codes, ITEM).sum(1)
+        code = forgetful(code, self.share) if self.training and self.share else code
+        vectors = torch.cat([self.own(code)[:, None], self.vectors(slots, ITEM)], 1)
+        weights = self.own_weight(code) + self.weights(slots, ITEM).sum(1)
         return self.first.of_item(vectors.flatten(1)), weights, *self.alone(vectors, ITEM)
 
     def pair(self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -73,7 +75,9 @@ class FieldsModule(PairModule):
 
     def settle(self, sold: torch.Tensor) -> None:
         """Give items that nobody bought the vector of an unknown one."""
-        forget_unsold(self.vectors.table, self.own.n_codes, sold)
+        with torch.no_grad():
+            unsold = 1 + torch.nonzero(~sold)[:, 0]
+            self.own.weight[unsold] = self.own.weight[0].clone()
 
 
 class Machine(FieldsModule):

@@ -10,6 +10,7 @@ from torch import nn
 
 from recsql.networks.pairs import PairParts
 
+from ._fields import FirstLayer
 from ._items import HistoryModule, item_bias, mean_of_history
 from ._pairs import ITEM, REQUEST, learn_pairs
 
@@ -26,17 +27,15 @@ class Bottom(nn.Module):
         self.n_kinds = n_kinds
         self.n_experts = settings.n_experts if settings.bottom == "mmoe" else 1
         self.n_units = self.n_experts * settings.n_hidden
-        self.n_gates = n_kinds * self.n_experts if self.n_experts > 1 else 0
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, told: torch.Tensor) -> list[torch.Tensor]:
-        """Give float32[rows, units] for each kind, of what the first layer says."""
-        units = self.dropout(torch.relu(told[:, : self.n_units]))
+    def forward(self, told: torch.Tensor, gates: torch.Tensor) -> list[torch.Tensor]:
+        """Give float32[rows, units] for each kind, of what the first layers say."""
+        units = self.dropout(torch.relu(told))
         if self.n_experts == 1:
             return [units] * self.n_kinds
         experts = units.reshape(-1, self.n_experts, self.n_units // self.n_experts)
-        gates = told[:, self.n_units :].reshape(-1, self.n_kinds, self.n_experts)
-        share = gates.softmax(2)
+        share = gates.reshape(-1, self.n_kinds, self.n_experts).softmax(2)
         return list((share @ experts).unbind(1))
 
 
@@ -49,7 +48,11 @@ class Mixture(HistoryModule):
         self.outputs = ("score",) if n_kinds == 1 else [f"score_{n}" for n in range(n_kinds)]
         width = self.items.width
         self.bottom = Bottom(settings, n_kinds)
-        self.first = self.first_layer(width, width, self.bottom.n_units + self.bottom.n_gates)
+        self.first = self.first_layer(width, width, self.bottom.n_units)
+        self.gates: FirstLayer | None = None
+        if self.bottom.n_experts > 1:
+            n_gates = n_kinds * self.bottom.n_experts
+            self.gates = self.first_layer(width, width, n_gates)
         half = settings.n_hidden // 2
         self.towers = nn.ModuleList(
             nn.Sequential(nn.Linear(settings.n_hidden, half), nn.ReLU(), nn.Linear(half, 1))
@@ -60,30 +63,37 @@ class Mixture(HistoryModule):
     def coded(self) -> frozenset[str]:
         """Give the parameters whose rows are codes of attributes, or belong to kinds of events."""
         names = (name for name, _ in self.named_parameters())
-        of_kinds = ("towers.", "first.", "bias.")
+        of_kinds = ("towers.", "gates.", "bias.")
         return super().coded() | frozenset(name for name in names if name.startswith(of_kinds))
 
     def request(
         self, slots: torch.Tensor, history: torch.Tensor | None
     ) -> tuple[torch.Tensor, ...]:
-        """Give the mean vector of a history, and what the first layer says."""
+        """Give the mean vector of a history, and what the first layers say."""
         assert history is not None
         mean = mean_of_history(self.items(history), history)
         read = torch.cat([self.fields_of(slots, REQUEST), mean], 1)
-        return mean, self.first.of_request(read)
+        return mean, *(layer.of_request(read) for layer in self._first_layers())
 
     def item(self, code: torch.Tensor, slots: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Give vectors of items, what the first layer makes of them, and their biases."""
+        """Give vectors of items, their biases, and what the first layers make of them."""
         vector = self.items(code)
         read = torch.cat([vector, self.fields_of(slots, ITEM)], 1)
-        return vector, self.first.of_item(read), self.bias(code)
+        return vector, self.bias(code), *(layer.of_item(read) for layer in self._first_layers())
 
     def pair(self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]) -> torch.Tensor:
         """Give the log odds of each kind of event: float32[rows, kinds]."""
-        of_pair = self.first.of_pair(request[0] * item[0])
-        mixed = self.bottom(request[1] + item[1] + of_pair)
+        both = request[0] * item[0]
+        told = [
+            one + other + layer.of_pair(both)
+            for one, other, layer in zip(request[1:], item[2:], self._first_layers(), strict=True)
+        ]
+        mixed = self.bottom(told[0], told[-1])
         found = [tower(units) for tower, units in zip(self.towers, mixed, strict=True)]
-        return torch.cat(found, 1) + item[2]
+        return torch.cat(found, 1) + item[1]
+
+    def _first_layers(self) -> list[FirstLayer]:
+        return [self.first] if self.gates is None else [self.first, self.gates]
 
 
 def learn(settings: MMoE, taught: Taught) -> PairParts:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from recsql.networks.pairs import PairParts
 
-from ._pairs import learn_pairs
+from ._pairs import REQUEST, learn_pairs
 from .deepfm import FieldsModule
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ class Crossings(FieldsModule):
         n_fields = sum(self.n_fields)
         rows = min(n_fields, MOST_ROWS)
         n_maps, maps = settings.n_maps, rows
-        self.to_rows: nn.ModuleList | None = None
-        if rows < n_fields:
-            self.to_rows = nn.ModuleList(nn.Linear(n, rows, bias=False) for n in self.n_fields)
+        self.to_rows = nn.Linear(n_fields, rows, bias=False) if rows < n_fields else None
         self.compress = nn.ModuleList()
         for _ in range(settings.n_crossings):
             self.compress.append(nn.Linear(maps * rows, n_maps, bias=False))
@@ -45,7 +44,11 @@ class Crossings(FieldsModule):
     def alone(self, vectors: torch.Tensor, side: int) -> tuple[torch.Tensor, ...]:
         """Give the fields of one side, compressed where there are many: [rows, width, fields]."""
         fields = vectors.transpose(1, 2)  # the weights stand at the right
-        return (fields if self.to_rows is None else self.to_rows[side](fields),)
+        if self.to_rows is None:
+            return (fields,)
+        first = 0 if side == REQUEST else self.n_fields[REQUEST]
+        weight = self.to_rows.weight[:, first : first + self.n_fields[side]]
+        return (functional.linear(fields, weight),)
 
     def products(
         self, request: Sequence[torch.Tensor], item: Sequence[torch.Tensor]

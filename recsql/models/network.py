@@ -37,10 +37,10 @@ class Network(Recommender):
     fewer where there are few, of Adam with ``learning_rate``, ``weight_decay`` and gradients of a
     norm of at most ``clip`` (tables of which a step touches few rows know neither). After each
     round what a random ``held_out`` share of the customers did is asked for; the rate is halved
-    after each ``rate_patience`` rounds without a gain, learning ends after ``patience`` of them,
-    and the best round counts. ``device`` is 'cpu', 'cuda' or 'auto'. On the CPU the same ``seed``
-    and ``n_threads`` give the same network; with fewer rows a step than ``batch_size`` one thread
-    learns.
+    after each ``rate_patience`` rounds without a gain (never, where that is ``patience`` or more),
+    learning ends after ``patience`` rounds without one, and the best round counts. ``device`` is
+    'cpu', 'cuda' or 'auto'. On the CPU the same ``seed`` and ``n_threads`` give the same network;
+    with fewer rows a step than ``batch_size`` one thread learns.
 
     Where new rows alone let it learn again, it goes on from the weights it has; then only events
     since it learned are held out, and, with ``retrain_hours``, only those of so many last hours are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,12 +19,12 @@ from recsql.models.purchases import Purchases
 from recsql.models.requests import Recommended, Requests
 from recsql.networks.fields import PairFields
 from recsql.networks.graph import Graph
-from recsql.networks.pairs import PairGraphs, PairParts, Rows, width_of
+from recsql.networks.pairs import PairGraphs, PairParts, Rows, Told, width_of
 from recsql.networks.sequences import Steps
 from recsql.networks.signature import content_hash
 
 MOST_PAIRS = 32_768  # in memory at a time
-MOST_READY = 50_000_000  # numbers read of all customers of a query
+MOST_READY = 50_000_000  # codes of all customers of a query, numbers read of those in memory
 PARTS = (("request.onnx", "request.json"), ("item.onnx", "item.json"), (GRAPH, SIGNATURE))
 
 
@@ -189,12 +189,13 @@ class PairNetwork(Network):
         return content_hash(vocabulary.encode(), graph.signature.graph.encode())
 
     def _pair_scorer(self, requests: Requests) -> PairScorer:
-        if self.reads_history() or len(requests) * width_of(self.graphs_.request) > MOST_READY:
+        size = len(requests) * int(self.fields_.asked_slots.sum())
+        if self.reads_history() or size > MOST_READY:
             return super()._pair_scorer(requests)
-        told = Rows(self.graphs_.request, self._asked(requests))
+        rows = Rows(self.graphs_.request, self._asked(requests))
 
         def score(row: Array, item: Array) -> Array:
-            return self._combined(self._scored(told.of(row), row, item))
+            return self._combined(self._scored(rows.of(row), item))
 
         return score
 
@@ -210,7 +211,7 @@ class PairNetwork(Network):
             at = np.full(len(distinct), -1)
             at[part] = np.arange(len(part))
             there = np.flatnonzero(at[place] >= 0)
-            found[there] = self._scored(told, at[place[there]], item[there])
+            found[there] = self._scored(Told(told, at[place[there]]), item[there])
         return found
 
     def _recommend(self, requests: Requests, k: int, candidates: Array | None) -> Recommended:
@@ -222,7 +223,8 @@ class PairNetwork(Network):
         for rows in self._by_length(requests, max(1, MOST_PAIRS // len(pool))):
             part = requests.chosen(rows)
             row = np.repeat(np.arange(len(rows)), len(pool))
-            chances = self._scored(self._read(part), row, np.tile(pool, len(rows)))
+            told = Told(self._read(part), row)
+            chances = self._scored(told, np.tile(pool, len(rows)))
             scores = self._combined(chances).reshape(len(rows), -1)
             _leave_out(scores, part, pool)
             place, best = top_k(scores, k)
@@ -238,7 +240,11 @@ class PairNetwork(Network):
         return np.sort(codes[order])
 
     def _by_length(self, requests: Requests, most: int) -> list[Array]:
-        """Give places of requests, at most so many together, of about equal histories."""
+        """Give places of requests, at most so many together, of about equal histories.
+
+        What is read of those that are together is at most MOST_READY numbers.
+        """
+        most = min(most, max(1, MOST_READY // width_of(self.graphs_.request, self.max_length)))
         order = np.arange(len(requests))
         if self.reads_history() and requests.events is not None:
             length = np.minimum(np.diff(requests.events.user_ptr), self.max_length)
@@ -262,9 +268,9 @@ class PairNetwork(Network):
         """Give what the graph of requests makes of them: arrays with a row a request."""
         return self.graphs_.request.run(self._asked(requests))
 
-    def _scored(self, told: Sequence[Array], row: Array, item: Array) -> Array:
-        """Give what the graphs say of requests, by their row, and items: float32[n, outputs]."""
-        return np.stack(self.graphs_.score(told, row, self._items, item + 1), axis=1)
+    def _scored(self, told: Told, item: Array) -> Array:
+        """Give what the graphs say of requests and items: float32[n, outputs]."""
+        return np.stack(self.graphs_.score(told, self._items.of(item + 1)), axis=1)
 
     def _combined(self, chances: Array) -> Array:
         """Make one score of the outputs of the graph: float32[n]."""

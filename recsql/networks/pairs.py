@@ -6,17 +6,34 @@ graph of pairs gathers it by the row of each.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from recsql.networks.graph import CHUNK, Graph
+from recsql.kernels.ragged import ranges
+from recsql.networks.graph import Graph
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 REQUEST_ROW, ITEM_ROW = "request", "item"  # inputs of the graph of pairs
+MOST_KEPT = 50_000_000  # numbers
+BLOCK = 16  # rows
+
+
+class Told(NamedTuple):
+    """What a graph says of the requests or of the items of pairs.
+
+    Attributes
+    ----------
+    values : its outputs
+    row : int[n]    the row of them that belongs to each pair
+    """
+
+    values: Sequence[Array]
+    row: Array
 
 
 class PairGraphs(NamedTuple):
@@ -33,20 +50,16 @@ class PairGraphs(NamedTuple):
     item: Graph
     pair: Graph
 
-    def score(self, told: Sequence[Array], row: Array, items: Rows, item: Array) -> list[Array]:
-        """Give each output for pairs: float32[n].
-
-        Parameters
-        ----------
-        told : what ``request`` gave
-        row : int[n]     rows of it
-        items : of ``item``
-        item : int[n]    rows of these
-        """
-        shared = [*told, *items.of(item)]
-        names = [tensor.name for tensor in self.pair.signature.inputs[2:]]
-        pairs = {REQUEST_ROW: row, ITEM_ROW: item}
-        return self.pair.run(pairs, dict(zip(names, shared, strict=True)))
+    def score(self, told: Told, items: Told) -> list[Array]:
+        """Give each output for pairs, of what the other graphs gave: float32[n]."""
+        shared = [told.values, items.values]
+        names = [(t.name for t in graph.signature.outputs) for graph in (self.request, self.item)]
+        read = {
+            name: value
+            for side, values in zip(names, shared, strict=True)
+            for name, value in zip(side, values, strict=True)
+        }
+        return self.pair.run({REQUEST_ROW: told.row, ITEM_ROW: items.row}, read)
 
 
 class PairParts(NamedTuple):
@@ -63,7 +76,9 @@ class PairParts(NamedTuple):
 
 
 class Rows:
-    """What a graph gives for each row of a table, computed when a row near it is first asked for.
+    """What a graph gives for each row of a table, computed when it is asked for.
+
+    It is kept, with that of the rows near it, unless that were more than MOST_KEPT numbers.
 
     Parameters
     ----------
@@ -73,29 +88,44 @@ class Rows:
 
     def __init__(self, graph: Graph, inputs: Mapping[str, Array]) -> None:
         self._graph, self._inputs = graph, inputs
-        n_rows = len(next(iter(inputs.values())))
-        self._ready = np.zeros(-(-n_rows // CHUNK), dtype=bool)
-        self._tables = [
-            np.empty((n_rows, *map(int, tensor.shape[1:])), dtype=tensor.dtype)
-            for tensor in graph.signature.outputs
-        ]
+        self._n_rows = len(next(iter(inputs.values())))
+        # The last block is the longest: of a single row the last bits could be others.
+        self._ready = np.zeros(max(1, self._n_rows // BLOCK), dtype=bool)
+        self._tables: list[Array] | None = None
         self._lock = threading.Lock()
 
-    def of(self, row: Array) -> list[Array]:
-        """Give the outputs, one entry a row of the table, of which these are computed."""
-        block = row // CHUNK
-        if not self._ready[block].all():
+    def of(self, row: Array) -> Told:
+        """Give what the graph says of some rows of the table: int[n]."""
+        if self._n_rows * width_of(self._graph) > MOST_KEPT:
+            distinct, place = np.unique(row, return_inverse=True)
+            return Told(self._run(distinct), place)
+        block = np.minimum(row // BLOCK, len(self._ready) - 1)
+        if self._tables is None or not self._ready[block].all():
             with self._lock:
-                for one in np.unique(block[~self._ready[block]]).tolist():
-                    part = slice(one * CHUNK, (one + 1) * CHUNK)
-                    given = {name: values[part] for name, values in self._inputs.items()}
-                    for table, found in zip(self._tables, self._graph.run(given), strict=True):
-                        table[part] = found
-                    self._ready[one] = True
-        return self._tables
+                missing = np.unique(block[~self._ready[block]])
+                if len(missing) or self._tables is None:
+                    self._compute(missing)
+        assert self._tables is not None  # they were just made
+        return Told(self._tables, row)
+
+    def _compute(self, blocks: Array) -> None:
+        first = blocks * BLOCK
+        last = np.where(blocks == len(self._ready) - 1, self._n_rows, first + BLOCK)
+        rows = ranges(first, last)[1]
+        found = self._run(rows)
+        if self._tables is None:
+            self._tables = [
+                np.empty((self._n_rows, *values.shape[1:]), dtype=values.dtype) for values in found
+            ]
+        for table, values in zip(self._tables, found, strict=True):
+            table[rows] = values
+        self._ready[blocks] = True
+
+    def _run(self, rows: Array) -> list[Array]:
+        return self._graph.run({name: values[rows] for name, values in self._inputs.items()})
 
 
-def width_of(graph: Graph) -> int:
-    """Count the numbers that a graph gives for a row, but for sizes that vary."""
-    sizes = [tensor.shape[1:] for tensor in graph.signature.outputs]
-    return sum(int(np.prod([size for size in shape if isinstance(size, int)])) for shape in sizes)
+def width_of(graph: Graph, steps: int = 1) -> int:
+    """Count the numbers that a graph gives for a row with so many steps."""
+    shapes = (tensor.shape[1:] for tensor in graph.signature.outputs)
+    return sum(math.prod(n if isinstance(n, int) else steps for n in shape) for shape in shapes)

@@ -20,13 +20,15 @@ from recsql.onnx_models.xdeepfm import Crossings  # noqa: E402
 
 from recsql.data.events import pointers  # noqa: E402
 from recsql.data.features import Features  # noqa: E402
-from recsql.errors import StateError  # noqa: E402
+from recsql.errors import StateError, TrainingError  # noqa: E402
+from recsql.models import pair_network  # noqa: E402
 from recsql.models.deepfm import DeepFM  # noqa: E402
-from recsql.models.pair_network import Taught  # noqa: E402
+from recsql.models.pair_network import PARTS, Taught  # noqa: E402
+from recsql.models.requests import Requests  # noqa: E402
 from recsql.models.xdeepfm import XDeepFM  # noqa: E402
 from recsql.networks import pairs as pairs_module  # noqa: E402
 from recsql.networks.graph import Graph  # noqa: E402
-from recsql.networks.pairs import Rows, width_of  # noqa: E402
+from recsql.networks.pairs import Rows, Told, width_of  # noqa: E402
 
 N_ITEMS = 9
 
@@ -61,14 +63,13 @@ def of_pairs(
     with torch.no_grad():
         for weight in module.parameters():
             weight.copy_(torch.randn(weight.shape) * 0.5)
-        for table in (module.vectors.table, module.weights.table):
-            table.weight[0] = 0.0
+        for part in (module.vectors, module.weights):
+            part.table.weight[0] = 0.0
         module.double().eval()
         found = module.pair(module.request(slots, None), module.item(item, of_item))
-        codes = module.own(item, of_item)
         vectors, weights = (
-            torch.cat([part(slots, 0), part(codes, 1)], 1)
-            for part in (module.vectors, module.weights)
+            torch.cat([part(slots, 0), own(item)[:, None], part(of_item, 1)], 1)
+            for part, own in ((module.vectors, module.own), (module.weights, module.own_weight))
         )
     return found[:, 0], vectors, weights
 
@@ -104,8 +105,7 @@ def test_crossings_are_those_of_all_fields(n_fields: int) -> None:
     fields = vectors
     with torch.no_grad():
         if module.to_rows is not None:
-            both = torch.cat([part.weight for part in module.to_rows], 1)
-            fields = torch.einsum("rf,nfw->nrw", both, vectors)
+            fields = torch.einsum("rf,nfw->nrw", module.to_rows.weight, vectors)
         maps, sums = fields, []
         for compress in module.compress:
             shape = len(compress.weight), maps.shape[1], fields.shape[1]
@@ -151,7 +151,7 @@ def learned_with(seed: int) -> DeepFM:
 def test_rows_are_computed_where_they_are_asked_for(
     learned: DeepFM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pairs_module, "CHUNK", 4)
+    monkeypatch.setattr(pairs_module, "BLOCK", 4)
     graph, slots = learned.graphs_.item, learned.item_slots_
     inputs = {"item": np.arange(N_ITEMS + 1), "slots": slots}
     whole, asked = graph.run(inputs), []
@@ -163,16 +163,50 @@ def test_rows_are_computed_where_they_are_asked_for(
             asked.append(given_["item"].tolist())
             return graph.run(given_)
 
+    def compare(found: Told, row: list[int]) -> None:
+        for values, expected in zip(found.values, whole, strict=True):
+            np.testing.assert_allclose(values[found.row], expected[row], rtol=1e-5, atol=1e-6)
+
     rows = Rows(Counted(), inputs)  # type: ignore[arg-type]
-    found = rows.of(np.array([5, 9, 5]))
-    assert asked == [[4, 5, 6, 7], [8, 9]]
+    assert [len(values) for values in rows.of(np.empty(0, dtype=np.int64)).values] == [10] * 4
+    compare(rows.of(np.array([6, 9, 5])), [6, 9, 5])
+    assert asked[1:] == [[4, 5, 6, 7, 8, 9]]  # two blocks of 10 rows, the last one longer
+    every = range(N_ITEMS + 1)
     with ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(rows.of, [np.array([row]) for row in range(N_ITEMS + 1)]):
-            pass
-    assert sorted(asked) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    for table, expected in zip(found, whole, strict=True):
-        np.testing.assert_allclose(table, expected, rtol=1e-5, atol=1e-6)
-    assert width_of(graph) == sum(output.shape[1] for output in whole)
+        for row, found in enumerate(pool.map(rows.of, [np.array([row]) for row in every])):
+            compare(found, [row])
+    assert asked[2:] == [[0, 1, 2, 3]]
+    assert width_of(graph) == sum(values.shape[1] for values in whole)
+    monkeypatch.setattr(pairs_module, "MOST_KEPT", 10)
+    rows = Rows(Counted(), inputs)  # type: ignore[arg-type]
+    compare(rows.of(np.array([6, 9, 6])), [6, 9, 6])
+    assert asked[3:] == [[6, 9]]
+
+
+@pytest.mark.parametrize("most", [5, 10**9])
+def test_pairs_of_many_customers_score_alike_however_many_are_read_together(
+    learned: DeepFM, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = events_of([[]] * 7, N_ITEMS)
+    requests = Requests.of_customers(np.full(7, -1), nothing, features=attributes(7, 2, 5))
+    row, item = np.divmod(np.arange(7 * N_ITEMS), N_ITEMS)
+    expected = learned.score_pairs(requests, row, item)
+    monkeypatch.setattr(pair_network, "MOST_READY", most)
+    order = np.random.default_rng(0).permutation(len(row))
+    scorer = learned.pair_scorer(requests)
+    np.testing.assert_allclose(scorer(row[order], item[order]), expected[order], rtol=1e-5)
+    np.testing.assert_allclose(learned.score_pairs(requests, row, item), expected, rtol=1e-5)
+    lists = learned.recommend(requests, 3)
+    np.testing.assert_allclose(lists.score[2], np.sort(expected[row == 2])[::-1][:3], rtol=1e-5)
+
+
+def test_graphs_that_are_put_together_wrongly_are_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = Rows.of
+    monkeypatch.setattr(Rows, "of", lambda rows, row: right(rows, row)._replace(row=row[::-1]))
+    with pytest.raises(TrainingError, match=r"difference of .* in score for .*, all graphs togeth"):
+        learned_with(0)
 
 
 def test_graphs_of_different_networks_are_not_put_together(learned: DeepFM) -> None:
@@ -184,8 +218,7 @@ def test_graphs_of_different_networks_are_not_put_together(learned: DeepFM) -> N
     without = {name: content for name, content in files.items() if name != "item.json"}
     with pytest.raises(StateError, match=r"must have the artifacts item.onnx and item.json"):
         DeepFM().restore(learned.arrays(), N_ITEMS, without, "codes")
-    for part in ("request", "item"):
-        names = f"{part}.onnx", f"{part}.json"
+    for names in PARTS:
         mixed = files | {names[0]: other[names[0]]}
         with pytest.raises(StateError, match="The graph of deepfm must have SHA-256"):
             DeepFM().restore(learned.arrays(), N_ITEMS, mixed, "codes")

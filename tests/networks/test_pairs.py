@@ -55,13 +55,13 @@ def countries(n: int = 300, seed: int = 0) -> tuple[Purchases, np.ndarray]:
 @pytest.mark.parametrize("cls", [DeepFM, XDeepFM, WideDeep])
 def test_what_a_country_buys_first_is_learned(cls: type[PairNetwork]) -> None:
     data, _ = countries()
-    model = cls(**QUICK).fit(data)
+    model = cls(**QUICK, held_out=0.0).fit(data)
     asked = one_each(np.arange(3), COUNTRIES)
     nothing = events_of([[], [], []], 6)
     requests = Requests.of_customers(np.full(3, -1), nothing, features=asked)
     found = model.recommend(requests, 2)
     assert found.item[:, 0].tolist() == [0, 1, 2]
-    assert (found.score[:, 0] > 1.5 * found.score[:, 1]).all()
+    assert (found.score[:, 0] > 2 * found.score[:, 1]).all()
 
 
 def followers(n: int = 300, seed: int = 0) -> Purchases:

@@ -253,6 +253,7 @@ def test_a_graph_that_differs_from_its_module_is_not_given() -> None:
     ("settings", "sentence"),
     [
         ({"n_epochs": 0}, "n_epochs must be at least 1, got 0"),
+        ({"rate_patience": 0}, "rate_patience must be at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
         ({"held_out": 1.0}, "held_out must be 0 to 1, got 1.0"),
         ({"device": "tpu"}, "device must be auto, cpu or cuda, got 'tpu'"),

@@ -131,7 +131,7 @@ def test_an_item_keeps_what_was_learned_of_it_where_values_come_or_go(
     after.fit(dataclasses.replace(only(followers()), item_features=items))
     table = {"hrnn_meta": "items_of.own.weight", "wide_deep": "items.own.own.weight"}
     was, now = (
-        Weights.of_bytes(kept_weights(model)).values[table.get(name, "vectors.table.weight")]
+        Weights.of_bytes(kept_weights(model)).values[table.get(name, "own.weight")]
         for model in (before, after)
     )
     assert now[-7:] == pytest.approx(was[-7:], abs=1e-6)
@@ -152,6 +152,8 @@ def test_kinds_that_mean_something_else_begin_anew() -> None:
     was, now = (Weights.of_bytes(kept_weights(model)).values for model in (before, after))
     for name in ("towers.0.0.weight", "bias.weight"):
         assert now[name] != pytest.approx(was[name], abs=1e-3)
+    assert now["gates.all.weight"] != pytest.approx(was["gates.all.weight"], abs=1e-3)
+    assert now["first.all.weight"] == pytest.approx(was["first.all.weight"], abs=1e-6)
     items = "items.own.own.weight"  # the first row is an unknown item
     assert now[items][1:] == pytest.approx(was[items][1:], abs=1e-6)
 
