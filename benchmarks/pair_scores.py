@@ -147,8 +147,10 @@ def main() -> None:
     )
     graphs = model.graphs_
     items = Rows(graphs.item, {"item": np.arange(len(of_item)), "slots": of_item})
-    told = graphs.request.run({"slots": asked})
-    apart = median_seconds(chunked(lambda part: graphs.score(told, row[part], items, item[part])))
+    requests = Rows(graphs.request, {"slots": asked})
+    apart = median_seconds(
+        chunked(lambda part: graphs.score(requests.of(row[part]), items.of(item[part])))
+    )
     numbers = {
         "million pairs/s in a query": N_PAIRS / in_query / 1e6,
         "ONNX Runtime alone, all in one graph / in a query": whole / in_query,
