@@ -60,7 +60,16 @@ def leaderboard(name: str, task: str) -> list[dict[str, Any]]:
         "WHERE l.task = ? AND l.part = 'test' ORDER BY l.model_id",
         [task],
     ).fetchall()
+    others = con.execute(
+        "SELECT DISTINCT m.algorithm, coalesce(m.error, 'no time for the test part') "
+        "FROM recsql.models AS m ANTI JOIN recsql.leaderboard AS l "
+        "ON l.task = m.task AND l.algorithm = m.algorithm AND l.part = 'test' "
+        "WHERE m.task = ? ORDER BY 1",
+        [task],
+    ).fetchall()
     con.close()
+    for model, why in others:
+        print(f"{name}: {task}: {model} is not measured: {why}", file=sys.stderr, flush=True)
     rows: dict[str, dict[str, Any]] = {}
     for model_id, model, serves, metric, value, queries, seconds in found:
         if metric not in METRICS:
