@@ -11,9 +11,10 @@ Source: Ma et al., "Temporal-Contextual Recommendation in Real-Time", KDD 2020, 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import sys
-import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,8 +36,10 @@ SHARE_CHOSEN = 0.2  # of what is learned from, for the choice of settings
 K = 20
 ROWS = 512
 SEEDS = (0, 1, 2)
-ONLINE_HOURS = 10.0
-ONLINE_EPOCHS = 5
+TOLD: dict[str, Any] = {"trend": True, "smoothing": 20.0}
+TEMPERATURES = (1.0, 2.0, 4.0)
+# Once over the events of the last frames, at a share of the first learning rate.
+FRAMES_AGAIN, RATES_AGAIN = (10, 40), (0.3, 0.1)
 
 
 class Kind(NamedTuple):
@@ -56,7 +59,7 @@ KINDS = {
         "AS r ORDER BY 1, 3, 2",
         HOUR,
         GRU,
-        {"max_length": 20, "dropout": 0.5},
+        {"max_length": 20, "dropout": 0.5, "n_threads": 1},
         (2.0, 6.0, 24.0, 72.0),
     ),
     "uci_online_retail": Kind(
@@ -66,7 +69,7 @@ KINDS = {
         "ORDER BY 1, 3, 2",
         24 * HOUR,
         HRNN,
-        {"max_length": 100, "dropout": 0.5},
+        {"max_length": 100, "dropout": 0.5, "n_threads": 1},
         (24.0, 72.0, 168.0, 720.0),
     ),
 }
@@ -143,8 +146,15 @@ def by_network(events: Events, model: RecurrentNetwork) -> Scorer:
     return scores
 
 
-def online(events: Events, model: RecurrentNetwork, kind: Kind) -> Scorer:
-    """Let a network go on from its weights at each frame, with the events of the last hours."""
+class Again(NamedTuple):
+    """How a network goes on at each frame: once over the events of the last frames."""
+
+    n_frames: int
+    rate: float  # of the learning rate before
+
+
+def online(events: Events, model: RecurrentNetwork, kind: Kind, how: Again) -> Scorer:
+    """Let a network go on from its weights at each frame, with the events of the last frames."""
     latest, latest_begin = model, -1
 
     def scores(known: Events, time_: Array, begin: int) -> Array:
@@ -152,8 +162,9 @@ def online(events: Events, model: RecurrentNetwork, kind: Kind) -> Scorer:
         if latest_begin != begin:
             again = dataclasses.replace(
                 latest,
-                retrain_hours=ONLINE_HOURS * kind.frame / HOUR,
-                n_epochs=ONLINE_EPOCHS,
+                retrain_hours=how.n_frames * kind.frame / HOUR,
+                learning_rate=how.rate * model.learning_rate,
+                n_epochs=1,
                 held_out=0.0,
             )
             assert latest.weights_ is not None  # it has just learned
@@ -199,35 +210,40 @@ def compare(name: str) -> Iterator[dict[str, Any]]:
     def quality(scorer: Scorer) -> float:
         return summary(ranks(chosen_on, kind, scorer))[f"MRR@{K}"]
 
-    hours = max(kind.hours, key=lambda one: quality(popular(events, one)))
-    rank = ranks(asked, kind, popular(events, hours))
+    lately = max(kind.hours, key=lambda one: quality(popular(events, one)))
+    rank = ranks(asked, kind, popular(events, lately))
     recent = by_frame(rank, asked)
     start = {"dataset": name, "frames": len(recent), "events": len(rank)}
-    yield start | {"model": f"popular in the last {hours:g} hours"} | summary(rank)
+    yield start | {"model": f"popular in the last {lately:g} hours"} | summary(rank)
 
-    def learned(until: int, seed: int, **more: Any) -> RecurrentNetwork:
-        model = kind.network(seed=seed, **kind.settings | more)
-        model.fit(only(events.before(until)))
-        return model
+    @cache
+    def learned(
+        until: int, seed: int, hours: float | None = None, temperature: float = 1.0
+    ) -> RecurrentNetwork:
+        told = {} if hours is None else TOLD | {"trend_hours": hours, "temperature": temperature}
+        return kind.network(seed=seed, **kind.settings | told).fit(only(events.before(until)))
 
-    told = {"trend": True, "smoothing": 20.0}
-    trend = max(
-        ({**told, "trend_hours": one} for one in kind.hours),
-        key=lambda more: quality(by_network(events, learned(inner, 0, **more))),
+    def quality_of(hours: float, temperature: float) -> float:
+        return quality(by_network(events, learned(inner, 0, hours, temperature)))
+
+    hours = max(kind.hours, key=lambda one: quality_of(one, TEMPERATURES[0]))
+    temperature = max(TEMPERATURES, key=lambda one: quality_of(hours, one))
+    again = max(
+        itertools.starmap(Again, itertools.product(FRAMES_AGAIN, RATES_AGAIN)),
+        key=lambda how: quality(online(events, learned(inner, 0, hours, temperature), kind, how)),
     )
-    variants: tuple[tuple[str, dict[str, Any], bool], ...] = (
-        ("offline", {}, False),
-        ("with the trend", trend, False),
-        ("with the trend, goes on each frame", trend, True),
+    variants: tuple[tuple[str, tuple[float, ...], Again | None], ...] = (
+        ("offline", (), None),
+        ("offline, goes on each frame", (), again),
+        ("with the trend", (hours, temperature), None),
+        ("with the trend, goes on each frame", (hours, temperature), again),
     )
-    for label, more, goes_on in variants:
-        runs, wins, seconds = [], [], 0.0
+    for label, trend, how in variants:
+        runs, wins = [], []
         for seed in SEEDS:
-            started = time.perf_counter()
-            model = learned(cut, seed, **more)
-            scorer = online(events, model, kind) if goes_on else by_network(events, model)
+            model = learned(cut, seed, *trend)
+            scorer = online(events, model, kind, how) if how else by_network(events, model)
             rank = ranks(asked, kind, scorer)
-            seconds += time.perf_counter() - started
             runs.append(summary(rank))
             wins.append(float((by_frame(rank, asked) > recent).mean()))
         mean = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
@@ -235,8 +251,8 @@ def compare(name: str) -> Iterator[dict[str, Any]]:
             start
             | {"model": f"{kind.network.name}, {label}"}
             | mean
-            | {"frames above counts": float(np.mean(wins)), "s": seconds / len(SEEDS)}
-            | {"settings": more or None}
+            | {"frames above counts": float(np.mean(wins))}
+            | {"hours, temperature": trend or None, "goes on": how}
         )
 
 

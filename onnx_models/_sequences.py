@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST_HELD_OUT = 2_000  # customers
+MOST_HELD_OUT = 5_000  # customers
 HELD_OUT_ROWS = 128
 
 
@@ -71,9 +71,10 @@ class Moments:
 
 
 def held_out_moments(events: Events, settings: Network) -> Array:
-    """Hide the last moment of a random share of the customers with two or more: bool[n_events].
+    """Hide a share of the moments that have an earlier one: bool[n_events].
 
-    Where learning goes on, only a moment that was not learned from before.
+    They are the last moments of customers drawn at random, one of each. Where learning goes on,
+    only what was not learned from before is hidden and counted.
     """
     share = settings.held_out
     if share == 0 or len(events.item) == 0:
@@ -81,10 +82,13 @@ def held_out_moments(events: Events, settings: Network) -> Array:
     last = events.time[np.maximum(events.user_ptr[1:] - 1, 0)]
     in_last = events.time == last[events.user]
     earlier = np.bincount(events.user[~in_last], minlength=events.n_users) > 0
+    later = (np.diff(events.user) == 0) & (np.diff(events.time) != 0)
     if settings.start is not None:
         earlier &= last > settings.start.weights.until
+        later &= events.time[1:] > settings.start.weights.until
     rng = np.random.default_rng(settings.seed)
-    chosen = np.flatnonzero(earlier & (rng.random(events.n_users) < share))
+    among = share * int(later.sum()) / max(int(earlier.sum()), 1)
+    chosen = np.flatnonzero(earlier & (rng.random(events.n_users) < among))
     if len(chosen) > MOST_HELD_OUT:
         chosen = rng.choice(chosen, MOST_HELD_OUT, replace=False)
     hidden: Array = in_last & np.isin(events.user, chosen)
@@ -185,9 +189,10 @@ class SequenceLesson:
         )
 
     def held_out_loss(self, module: SequenceModule, device: torch.device) -> float | None:
-        """Give 1 minus the mean reciprocal rank of what was held out among all items.
+        """Give 1 minus the mean NDCG of what was held out among all items.
 
-        The likelihood stops to gain long before the ranks do.
+        The likelihood stops to gain long before the ranks do. A mean of reciprocal ranks is the
+        chance of a few first places, one of logarithms gains from what nobody will see.
         """
         if len(self._held_out) == 0:
             return None
@@ -201,7 +206,7 @@ class SequenceLesson:
             if shift is not None:
                 scores += shift.table[shift.row]
             rank = ranks(scores[targets.owner], targets.item)
-            found += float((targets.weight / rank).sum())
+            found += float((targets.weight / torch.log2(1.0 + rank)).sum())
             weight += float(targets.weight.sum())
         return 1.0 - found / max(weight, 1e-12)
 

@@ -26,6 +26,7 @@ _LIVE_COLUMNS = (
     "p.item_id::VARCHAR AS item, coalesce(p.time, 0) AS time, p.time IS NOT NULL AS dated, "
     "p.strength::FLOAT AS strength, p.quantity, p.basket_id, p.session_id, p.rating, p.event"
 )
+_NOT_READ = ("day", "row_hash")  # columns of purchases
 _LIVE_ORDER = "asked, time, p.basket_id NULLS FIRST, p.session_id NULLS FIRST, p.item_id"
 
 
@@ -292,16 +293,20 @@ def _rows(
     kind = id_types(session)["user_id_type"]
     more, last = ("", "") if context is None else (context.select("p"), ", p.context")
 
-    def read(asked: str, only: str) -> pa.Table:
+    columns = [name for name in reader.columns if name not in _NOT_READ]
+
+    def read(asked: str, source: str, condition: str) -> pa.Table:
         return session.arrow(
-            f"SELECT a.asked, {_LIVE_COLUMNS}{more} FROM ({reader.sql}) AS p "
-            f"JOIN {asked} AS a ON p.user_id = TRY_CAST(a.id AS {kind}) "
-            f"WHERE (a.until IS NULL OR p.time IS NULL OR p.time <= a.until) {only}"
-            f"ORDER BY {_LIVE_ORDER}{last}"
+            f"SELECT {asked} AS asked, {_LIVE_COLUMNS}{more} FROM ({reader.select(*columns)}) AS p "
+            f"{source} WHERE {condition} ORDER BY {_LIVE_ORDER}{last}"
         )
 
-    if 1 <= len(users) <= MOST_LISTED:
-        return read(_as_values(users, until), _only(users, kind))
+    if len(users) == 1:  # a join would take longer to plan than all the rest to run
+        return read("0::INTEGER", "", f"{_until(until[0])}{_only(users, kind)}")
+    join = f"JOIN {{}} AS a ON p.user_id = TRY_CAST(a.id AS {kind})"
+    condition = f"(a.until IS NULL OR p.time IS NULL OR p.time <= a.until){_only(users, kind)}"
+    if 1 < len(users) <= MOST_LISTED:
+        return read("a.asked", join.format(_as_values(users, until)), condition)
     table = pa.table(
         {
             "asked": pa.array(range(len(users)), pa.int32()),
@@ -310,7 +315,11 @@ def _rows(
         }
     )
     with session.loaded(_recsql_asked=table):
-        return read("_recsql_asked", _only(users, kind))
+        return read("a.asked", join.format("_recsql_asked"), condition)
+
+
+def _until(moment: int | None) -> str:
+    return "true" if moment is None else f"(p.time IS NULL OR p.time <= {moment})"
 
 
 def _as_values(users: Sequence[str | None], until: Sequence[int | None]) -> str:
@@ -329,7 +338,7 @@ def _only(users: Sequence[str | None], kind: str) -> str:
     if len(distinct) > MOST_LISTED:
         return ""
     listed = ", ".join(f"TRY_CAST({literal(user)} AS {kind})" for user in distinct)
-    return f"AND p.user_id IN ({listed or 'NULL'}) "
+    return f" AND p.user_id IN ({listed or 'NULL'})"
 
 
 def _codes(rows: pa.Table, column: str, wanted: bool) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -19,10 +20,11 @@ class PurchaseReader:
 
     Attributes
     ----------
-    sql : SELECT with user_id, item_id, basket_id, session_id, time (BIGINT: microseconds since
+    columns : SQL of user_id, item_id, basket_id, session_id, time (BIGINT: microseconds since
         1970, or the ordering integer; NULL without one), day (days since 1970; NULL without real
         time), strength (DECIMAL: weight of the event), quantity (DOUBLE), rating (DOUBLE), event
         (VARCHAR), context (STRUCT) and row_hash (UBIGINT)
+    rows : SQL of the rows that are purchases: FROM and WHERE
     now : the present on the scale of ``time``; None without times
     today : the present as days since 1970; None without real time
     baskets : 'bound' (basket_id), 'windows' (time) or 'none'
@@ -35,7 +37,8 @@ class PurchaseReader:
     has_feedback : whether kinds of events or ratings are bound
     """
 
-    sql: str
+    columns: Mapping[str, str]
+    rows: str
     now: int | None
     today: int | None
     baskets: str
@@ -46,6 +49,20 @@ class PurchaseReader:
     session_microseconds: int
     prunable: bool
     has_feedback: bool
+
+    @property
+    def sql(self) -> str:
+        """Give the SQL of the purchases, with all columns."""
+        return self.select(*self.columns)
+
+    def select(self, *names: str) -> str:
+        """Give the SQL of the purchases with some of their columns.
+
+        DuckDB takes time to plan a column, also one that nobody reads.
+        """
+        return (
+            f"SELECT {', '.join(f'{self.columns[name]} AS {name}' for name in names)} {self.rows}"
+        )
 
     def of_days(self, first: int, last: int) -> str:
         """Give the SQL of the purchases of some days, and perhaps of others.
@@ -89,19 +106,15 @@ def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
     weights = session.known(
         "SELECT w.event, w.weight::VARCHAR FROM recsql.event_weights AS w ORDER BY w.event"
     )
-    sql = _purchase_sql(
-        time=time_sql(kind),
-        has_ts=has_ts,
-        real=real,
-        weighted=bool(weights),
-        # The present moves with the data: only a fixed or clock-bound one excludes rows.
-        until=now,
-    )
+    time = time_sql(kind) if has_ts else "NULL::BIGINT"
+    # The present moves with the data: only a fixed or clock-bound one excludes rows.
+    rows = _rows_sql(time, weighted=bool(weights), until=now)
     bound = bound_definition(session, "interactions")
     definition = repr((bound, weights, duckdb.__version__, hours if baskets == "windows" else None))
     today = now // MICROSECONDS_PER_DAY if real and now is not None else None
     return PurchaseReader(
-        sql,
+        _columns_sql(time, real=real, weighted=bool(weights)),
+        rows,
         now,
         today,
         baskets,
@@ -141,22 +154,31 @@ def _now(session: Session, kind: str, *, live: bool) -> int | None:
     return None if latest is None else int(latest)
 
 
-def _purchase_sql(*, time: str, has_ts: bool, real: bool, weighted: bool, until: int | None) -> str:
-    moment = time if has_ts else "NULL::BIGINT"
+def _columns_sql(time: str, *, real: bool, weighted: bool) -> dict[str, str]:
     # // rounds towards zero, which is a day too late before 1970.
     day = f"({time} // {MICROSECONDS_PER_DAY} - ({time} % {MICROSECONDS_PER_DAY} < 0)::BIGINT)"
-    day = day if real else "NULL::BIGINT"
-    strength = "coalesce(w.weight, 1)" if weighted else "1"
-    join = "LEFT JOIN recsql.event_weights AS w ON w.event = i.event" if weighted else ""
+    strength = f"{'coalesce(w.weight, 1)' if weighted else '1'}::DECIMAL(18, 6)"
+    return {
+        "user_id": "i.user_id",
+        "item_id": "i.item_id",
+        "basket_id": "i.basket_id",
+        "session_id": "i.session_id",
+        "time": time,
+        "day": day if real else "NULL::BIGINT",
+        "strength": strength,
+        "quantity": "coalesce(i.quantity, 1)",
+        "rating": "i.rating",
+        "event": "i.event",
+        "context": "i.context",
+        "row_hash": f"hash(i.user_id, i.item_id, {time}, i.basket_id, {strength})",
+    }
+
+
+def _rows_sql(time: str, *, weighted: bool, until: int | None) -> str:
+    join = "LEFT JOIN recsql.event_weights AS w ON w.event = i.event " if weighted else ""
     conditions = ["i.item_id IS NOT NULL", "coalesce(i.quantity, 1) > 0"]
     if weighted:
         conditions.append("coalesce(w.weight, 1) > 0")
     if until is not None:
         conditions.append(f"({time} IS NULL OR {time} <= {until})")
-    return (
-        f"SELECT i.user_id, i.item_id, i.basket_id, i.session_id, {moment} AS time, {day} AS day, "
-        f"{strength}::DECIMAL(18, 6) AS strength, coalesce(i.quantity, 1) AS quantity, "
-        "i.rating, i.event, i.context, "
-        f"hash(i.user_id, i.item_id, {moment}, i.basket_id, {strength}::DECIMAL(18, 6)) "
-        f"AS row_hash FROM recsql.interactions AS i {join} WHERE {' AND '.join(conditions)}"
-    )
+    return f"FROM recsql.interactions AS i {join}WHERE {' AND '.join(conditions)}"

@@ -36,7 +36,8 @@ class Network(Recommender):
     Learning goes over everything at most ``n_epochs`` times, in steps of ``batch_size`` rows, of
     fewer where there are few, of Adam with ``learning_rate``, ``weight_decay`` and gradients of a
     norm of at most ``clip`` (tables of which a step touches few rows know neither). After each
-    round what a random ``held_out`` share of the customers did is asked for; the rate is halved
+    round a random ``held_out`` share of the moments is asked for, at most the last moment of each
+    customer (for first purchases everything of that share of the customers); the rate is halved
     after each ``rate_patience`` rounds without a gain (never, where that is ``patience`` or more),
     learning ends after ``patience`` rounds without one, and the best round counts. ``device`` is
     'cpu', 'cuda' or 'auto'. On the CPU the same ``seed`` and ``n_threads`` give the same network;
@@ -277,6 +278,9 @@ class SequenceNetwork(HistoryEncoder):
     its attributes.
     """
 
+    n_epochs: int = 100
+    patience: int = 10
+    rate_patience: int = 3
     horizon: int = 1
     n_negatives: int = 1024
     proposal_exponent: float = 0.75

@@ -194,7 +194,7 @@ class RecurrentEncoder(HistoryEncoder):
 
 
 @dataclass
-class RecurrentNetwork(RecurrentEncoder, SequenceNetwork):
+class RecurrentNetwork(SequenceNetwork, RecurrentEncoder):
     """A recurrent encoder that learns what comes next.
 
     With ``trend`` the scores learned are beside what is popular at the time: the logarithm of the
@@ -203,6 +203,7 @@ class RecurrentNetwork(RecurrentEncoder, SequenceNetwork):
     ``smoothing`` events more are shared out as all events are.
     """
 
+    learning_rate: float = 3e-3
     trend: bool = False
     trend_hours: float = 24.0
     smoothing: float = 20.0

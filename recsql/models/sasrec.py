@@ -31,9 +31,6 @@ class SASRec(SequenceNetwork):
     name: ClassVar[str] = "sasrec"
     tasks: ClassVar[tuple[str, ...]] = ("next",)
 
-    n_epochs: int = 100
-    patience: int = 10
-    rate_patience: int = 3
     n_factors: int = 64
     n_layers: int = 2
     n_heads: int = 2

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 USERS = "SELECT t.users_fingerprint FROM recsql.totals AS t"
+CHANGED = ("user_id", "item_id", "basket_id", "time")  # columns of purchases
 SAME_ROWS = "o.fingerprint = n.fingerprint AND o.transactions = n.transactions"
 SAME_BUYER = (
     "c.user_id IS NOT DISTINCT FROM b.user_id AND c.basket_id IS NOT DISTINCT FROM b.basket_id"
@@ -218,7 +219,9 @@ def _read_change(session: Session) -> _Change:
     )
     place = np.empty(n_items, dtype=np.int32)
     place[codes] = np.arange(n_items, dtype=np.int32)
-    changed = replace(reader, sql="SELECT * FROM _recsql_changed_purchase")
+    changed = replace(
+        reader, columns={name: name for name in CHANGED}, rows="FROM _recsql_changed_purchase"
+    )
     new, new_buyers = read_history(
         session,
         changed,
@@ -315,7 +318,7 @@ def _read_changed_purchases(session: Session, reader: PurchaseReader) -> None:
     """Fill TEMP _recsql_changed_purchase with every purchase of the changed buyers."""
     session.execute(
         "CREATE OR REPLACE TEMP TABLE _recsql_changed_purchase AS "
-        f"SELECT p.user_id, p.item_id, p.basket_id, p.time FROM ({reader.sql}) AS p "
+        f"SELECT p.* FROM ({reader.select(*CHANGED)}) AS p "
         "SEMI JOIN _recsql_changed_buyer AS b ON b.user_id IS NOT DISTINCT FROM p.user_id "
         "AND b.basket_id IS NOT DISTINCT FROM "
         "CASE WHEN p.user_id IS NULL THEN p.basket_id END"

@@ -58,7 +58,7 @@ def test_several_moments_can_count_as_the_next_one() -> None:
 
 def test_the_last_moments_of_some_are_held_out_and_never_learned_from() -> None:
     many = events([[1, 2, 3, 3]] * 40 + [[5]], [[0, 1, 2, 3]] * 40 + [[8]])
-    hidden = held_out_moments(many, SASRec(held_out=0.5))
+    hidden = held_out_moments(many, SASRec(held_out=0.25))  # half of the last moments
     assert 10 < hidden.sum() / 2 < 30
     assert not hidden[-1]
     assert (hidden[:160].reshape(40, 4)[:, :2] == 0).all()
@@ -70,6 +70,30 @@ def test_the_last_moments_of_some_are_held_out_and_never_learned_from() -> None:
         assert seen[2] == seen[3] == n_learned * (1 if horizon == 1 else 2)
         (asked,) = lesson.held_out_batches()
         assert np.bincount(asked["target"]).tolist() == [0, 0, 40 - n_learned, 40 - n_learned]
+
+
+def test_of_long_histories_every_last_moment_may_be_held_out_and_no_other() -> None:
+    many = events([list(range(11))] * 30, [[0] * 11] * 30)
+    hidden = held_out_moments(many, SASRec(held_out=0.1))
+    assert np.flatnonzero(hidden).tolist() == [11 * user + 10 for user in range(30)]
+    hidden = held_out_moments(many, SASRec(held_out=0.04))
+    assert 4 <= hidden.sum() <= 20
+    assert not hidden.reshape(30, 11)[:, :10].any()
+
+
+def test_rounds_are_judged_by_the_mean_gain_of_ranks() -> None:
+    class Given(torch.nn.Module):
+        def states(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return torch.ones(*batch["item"].shape, 1)
+
+        def items(self, code: None = None) -> tuple[torch.Tensor, torch.Tensor]:
+            return torch.zeros(4, 1), torch.tensor([4.0, 3.0, 1.0, 1.0])
+
+    known = events([[1, 2]] * 3, [[3, 0], [3, 1], [1, 2]])
+    hidden = np.array([False, True] * 3)
+    found = SequenceLesson(known, SASRec(), hidden).held_out_loss(Given(), torch.device("cpu"))  # type: ignore[arg-type]
+    gain = 1.0 / np.log2([2.0, 3.0, 4.5])  # equals share places 3 and 4
+    assert found == pytest.approx(1.0 - gain.mean())
 
 
 def test_long_histories_are_windows_that_together_ask_for_everything_once() -> None:

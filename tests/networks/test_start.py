@@ -171,7 +171,7 @@ def test_only_what_is_new_is_held_out_and_only_the_last_hours_are_learned() -> N
     old = np.tile([1, 2, 3], 40) * HOUR
     new = np.tile([8, 9, 10], 40) * HOUR
     events = events_of([[0, 1, 2]] * 80, 7, time=np.concatenate([old, new]))
-    settings = SASRec(held_out=0.5, retrain_hours=1.5)
+    settings = SASRec(held_out=0.25, retrain_hours=1.5)
     settings.meaning_ = ""
     settings._start = Start(Weights({}, 5 * HOUR, "", 7), np.arange(7))
     hidden = held_out_moments(events, settings)
