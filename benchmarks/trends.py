@@ -11,7 +11,6 @@ Source: Ma et al., "Temporal-Contextual Recommendation in Real-Time", KDD 2020, 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -36,10 +35,8 @@ SHARE_CHOSEN = 0.2  # of what is learned from, for the choice of settings
 K = 20
 ROWS = 512
 SEEDS = (0, 1, 2)
-TOLD: dict[str, Any] = {"trend": True, "smoothing": 20.0}
-TEMPERATURES = (1.0, 2.0, 4.0)
-# Once over the events of the last frames, at a share of the first learning rate.
-FRAMES_AGAIN, RATES_AGAIN = (10, 40), (0.3, 0.1)
+SMOOTHINGS = (10.0, 1.0, 100.0)
+FRAMES_AGAIN, RATE_AGAIN = (10, 40), 0.1
 
 
 class Kind(NamedTuple):
@@ -146,15 +143,8 @@ def by_network(events: Events, model: RecurrentNetwork) -> Scorer:
     return scores
 
 
-class Again(NamedTuple):
-    """How a network goes on at each frame: once over the events of the last frames."""
-
-    n_frames: int
-    rate: float  # of the learning rate before
-
-
-def online(events: Events, model: RecurrentNetwork, kind: Kind, how: Again) -> Scorer:
-    """Let a network go on from its weights at each frame, with the events of the last frames."""
+def online(events: Events, model: RecurrentNetwork, kind: Kind, n_frames: int) -> Scorer:
+    """Let a network go on from its weights at each frame, once over the events of the last ones."""
     latest, latest_begin = model, -1
 
     def scores(known: Events, time_: Array, begin: int) -> Array:
@@ -162,8 +152,8 @@ def online(events: Events, model: RecurrentNetwork, kind: Kind, how: Again) -> S
         if latest_begin != begin:
             again = dataclasses.replace(
                 latest,
-                retrain_hours=how.n_frames * kind.frame / HOUR,
-                learning_rate=how.rate * model.learning_rate,
+                retrain_hours=n_frames * kind.frame / HOUR,
+                learning_rate=RATE_AGAIN * model.learning_rate,
                 n_epochs=1,
                 held_out=0.0,
             )
@@ -218,31 +208,34 @@ def compare(name: str) -> Iterator[dict[str, Any]]:
 
     @cache
     def learned(
-        until: int, seed: int, hours: float | None = None, temperature: float = 1.0
+        until: int, seed: int, hours: float | None = None, smoothing: float = 0.0
     ) -> RecurrentNetwork:
-        told = {} if hours is None else TOLD | {"trend_hours": hours, "temperature": temperature}
-        return kind.network(seed=seed, **kind.settings | told).fit(only(events.before(until)))
+        trend = {"trend": True, "trend_hours": hours, "smoothing": smoothing}
+        settings = kind.settings if hours is None else kind.settings | trend
+        return kind.network(seed=seed, **settings).fit(only(events.before(until)))
 
-    def quality_of(hours: float, temperature: float) -> float:
-        return quality(by_network(events, learned(inner, 0, hours, temperature)))
+    def quality_of(hours: float, smoothing: float) -> float:
+        return quality(by_network(events, learned(inner, 0, hours, smoothing)))
 
-    hours = max(kind.hours, key=lambda one: quality_of(one, TEMPERATURES[0]))
-    temperature = max(TEMPERATURES, key=lambda one: quality_of(hours, one))
+    hours = max(kind.hours, key=lambda one: quality_of(one, SMOOTHINGS[0]))
+    smoothing = max(SMOOTHINGS, key=lambda one: quality_of(hours, one))
     again = max(
-        itertools.starmap(Again, itertools.product(FRAMES_AGAIN, RATES_AGAIN)),
-        key=lambda how: quality(online(events, learned(inner, 0, hours, temperature), kind, how)),
+        FRAMES_AGAIN,
+        key=lambda n: quality(online(events, learned(inner, 0, hours, smoothing), kind, n)),
     )
-    variants: tuple[tuple[str, tuple[float, ...], Again | None], ...] = (
-        ("offline", (), None),
+    variants: tuple[tuple[str, tuple[float, ...], int], ...] = (
+        ("offline", (), 0),
         ("offline, goes on each frame", (), again),
-        ("with the trend", (hours, temperature), None),
-        ("with the trend, goes on each frame", (hours, temperature), again),
+        ("with the trend", (hours, smoothing), 0),
+        ("with the trend, goes on each frame", (hours, smoothing), again),
     )
-    for label, trend, how in variants:
+    for label, trend, n_frames in variants:
         runs, wins = [], []
         for seed in SEEDS:
             model = learned(cut, seed, *trend)
-            scorer = online(events, model, kind, how) if how else by_network(events, model)
+            scorer = by_network(events, model)
+            if n_frames:
+                scorer = online(events, model, kind, n_frames)
             rank = ranks(asked, kind, scorer)
             runs.append(summary(rank))
             wins.append(float((by_frame(rank, asked) > recent).mean()))
@@ -252,7 +245,7 @@ def compare(name: str) -> Iterator[dict[str, Any]]:
             | {"model": f"{kind.network.name}, {label}"}
             | mean
             | {"frames above counts": float(np.mean(wins))}
-            | {"hours, temperature": trend or None, "goes on": how}
+            | {"hours, smoothing": trend or None, "learns again from": n_frames or None}
         )
 
 

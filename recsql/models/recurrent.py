@@ -14,7 +14,7 @@ from recsql.models.base import Array
 from recsql.models.network import HistoryEncoder, SequenceNetwork, item_steps
 from recsql.models.purchases import Purchases
 from recsql.models.requests import Requests
-from recsql.networks.exposure import log_rates_of, shares
+from recsql.networks.exposure import log_rates_of
 from recsql.networks.fields import FieldLayout, context_layout
 from recsql.networks.recurrent import Beside, Scales, step_inputs
 from recsql.networks.sequences import SequenceParts, Steps, padded_features
@@ -200,13 +200,14 @@ class RecurrentNetwork(SequenceNetwork, RecurrentEncoder):
     With ``trend`` the scores learned are beside what is popular at the time: the logarithm of the
     share of an item in the events of the ``trend_hours`` before, over ``temperature``, is added
     while learning and, with the share of the hours before the request, when answering.
-    ``smoothing`` events more are shared out as all events are.
+    ``smoothing`` events more for each item are shared out as all events are: of an item of which
+    little was seen in that time it would tell chance, not a trend.
     """
 
     learning_rate: float = 3e-3
     trend: bool = False
     trend_hours: float = 24.0
-    smoothing: float = 20.0
+    smoothing: float = 10.0
     temperature: float = 1.0
 
     def _check(self) -> None:
@@ -256,7 +257,7 @@ class RecurrentNetwork(SequenceNetwork, RecurrentEncoder):
         if not self.trend:
             return None
         lately = self.lately_ if requests.lately is None else requests.lately
-        rates = log_rates_of(lately, shares(self.counts_), self.smoothing)
+        rates = log_rates_of(lately, self.counts_, self.smoothing)
         shift: Array = rates / np.float32(self.temperature)
         return shift
 

@@ -18,13 +18,13 @@ LEAST_SHARE = 0.1  # of the mean share, for an item without events
 class Exposure:
     """The exposure rates of items, period by period.
 
-    The rate of an item in a period is its share of the events of the period before, with
-    ``smoothing`` events more that are shared out as all events are.
+    The rate of an item in a period is its share of the events of the period before, with ``more``
+    events that are shared out as all events are.
 
     Attributes
     ----------
     share : float64[n_items]      of all events, above 0
-    smoothing : float             > 0
+    more : float                  > 0
     first : int                   the first period
     total : float64[n_periods]    events of each period
     key : int64[n]                period since the first, times the number of items, plus the item;
@@ -34,7 +34,7 @@ class Exposure:
     """
 
     share: Array
-    smoothing: float
+    more: float
     first: int
     total: Array
     key: Array
@@ -43,16 +43,16 @@ class Exposure:
 
     @classmethod
     def of(cls, events: Events, period_microseconds: int, smoothing: float) -> Exposure:
-        """Count events."""
+        """Count events; ``smoothing`` are added for each item that has any."""
         n_items = max(events.n_items, 1)
         period = events.time // period_microseconds
         first = int(period.min()) if len(period) else 0
         key, count = np.unique((period - first) * n_items + events.item, return_counts=True)
         total = np.bincount(period - first, minlength=1)
-        share = shares(np.bincount(events.item, minlength=n_items))
+        every = np.bincount(events.item, minlength=n_items)
         return cls(
-            share,
-            smoothing,
+            shares(every),
+            added(every, smoothing),
             first,
             total.astype(np.float64),
             key.astype(np.int64),
@@ -80,7 +80,7 @@ class Exposure:
         place = np.minimum(np.searchsorted(self.key, wanted), max(len(self.key) - 1, 0))
         hit = (self.key[place] == wanted) & inside[:, None]
         count = np.where(hit, self.count[place], 0.0)
-        rate = (count + self.smoothing * self.share[item]) / (total[:, None] + self.smoothing)
+        rate = (count + self.more * self.share[item]) / (total[:, None] + self.more)
         found: Array = np.log(rate).astype(np.float32)
         return found
 
@@ -93,8 +93,19 @@ def shares(count: Array) -> Array:
     return found
 
 
-def log_rates_of(count: Array, share: Array, smoothing: float) -> Array:
-    """Give the logarithm of the rates of one period from its counts: float32[n_items]."""
-    rate = (count + smoothing * share) / (float(count.sum()) + smoothing)
+def added(count: Array, smoothing: float) -> float:
+    """Give how many events are added in all: so many for each item that has any."""
+    return smoothing * max(int(np.count_nonzero(count)), 1)
+
+
+def log_rates_of(count: Array, every: Array, smoothing: float) -> Array:
+    """Give the logarithm of the rates of one period: float32[n_items].
+
+    Parameters
+    ----------
+    count, every : float64[n_items]    events of that period, and of all of them
+    """
+    more = added(every, smoothing)
+    rate = (count + more * shares(every)) / (float(count.sum()) + more)
     found: Array = np.log(rate).astype(np.float32)
     return found
