@@ -240,10 +240,12 @@ def compare(name: str) -> Iterator[dict[str, Any]]:
             runs.append(summary(rank))
             wins.append(float((by_frame(rank, asked) > recent).mean()))
         mean = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
+        error = float(np.std([run[f"MRR@{K}"] for run in runs], ddof=1) / np.sqrt(len(runs)))
         yield (
             start
             | {"model": f"{kind.network.name}, {label}"}
             | mean
+            | {"error of MRR": error}
             | {"frames above counts": float(np.mean(wins))}
             | {"hours, smoothing": trend or None, "learns again from": n_frames or None}
         )

@@ -292,7 +292,6 @@ def _rows(
 
     kind = id_types(session)["user_id_type"]
     more, last = ("", "") if context is None else (context.select("p"), ", p.context")
-
     columns = [name for name in reader.columns if name not in _NOT_READ]
 
     def read(asked: str, source: str, condition: str) -> pa.Table:

@@ -193,6 +193,7 @@ class RecurrentEncoder(HistoryEncoder):
         self.unsold_ = there.astype(np.int32)
 
 
+# The first base gives the defaults of what both have.
 @dataclass
 class RecurrentNetwork(SequenceNetwork, RecurrentEncoder):
     """A recurrent encoder that learns what comes next.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from recsql.onnx_models._recurrent import RecurrentLesson  # noqa: E402
 from recsql.onnx_models._sequences import (  # noqa: E402
     Moments,
     SequenceLesson,
+    SequenceModule,
     held_out_moments,
     ranks,
 )
@@ -82,16 +85,16 @@ def test_of_long_histories_every_last_moment_may_be_held_out_and_no_other() -> N
 
 
 def test_rounds_are_judged_by_the_mean_gain_of_ranks() -> None:
-    class Given(torch.nn.Module):
-        def states(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    class Given(SequenceModule):
+        def states(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
             return torch.ones(*batch["item"].shape, 1)
 
-        def items(self, code: None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        def items(self, code: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.zeros(4, 1), torch.tensor([4.0, 3.0, 1.0, 1.0])
 
     known = events([[1, 2]] * 3, [[3, 0], [3, 1], [1, 2]])
     hidden = np.array([False, True] * 3)
-    found = SequenceLesson(known, SASRec(), hidden).held_out_loss(Given(), torch.device("cpu"))  # type: ignore[arg-type]
+    found = SequenceLesson(known, SASRec(), hidden).held_out_loss(Given(), torch.device("cpu"))
     gain = 1.0 / np.log2([2.0, 3.0, 4.5])  # equals share places 3 and 4
     assert found == pytest.approx(1.0 - gain.mean())
 
