@@ -96,7 +96,7 @@ def _learn(
     lesson = RecurrentLesson(events, settings, hidden, scales, None)
     count = np.bincount(events.item[~hidden], minlength=events.n_items)
     data = [events.user_ptr, events.item, events.time]
-    module, course = learned(settings, lambda: HierarchicalEncoder(settings, count), lesson, data)
+    module = learned(settings, lambda: HierarchicalEncoder(settings, count), lesson, data)
     table, bias = module.freeze(None)
     graph: Any = TorchGraph(module)
-    return SequenceParts(graph, table, bias, course.best_epoch, {})
+    return SequenceParts(graph, table, bias, {})

@@ -58,10 +58,11 @@ def histories(n_customers: int, n_items: int, seed: int) -> Events:
 def learned(n_items: int, n_customers: int, dense: bool, n_epochs: int) -> dict[str, Any]:
     """Learn, and give seconds and memory of learning, and the perplexity on other histories."""
     from recsql.onnx_models import _training
+    from recsql.onnx_models._sequences import SequenceLesson
 
     from recsql.networks.limits import told_to
 
-    _training.STEPS_A_ROUND = 1  # steps of as many rows in both, however few there are
+    SequenceLesson.least_steps = 1  # steps of as many rows in both, however few there are
     train, while_learning = _training.train, Measured(set_back=True)
 
     def measured(*given: Any, **more: Any) -> Any:

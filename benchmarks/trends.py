@@ -84,11 +84,8 @@ class Frames(NamedTuple):
 
 def frames(events: Events, begin: int, end: int, kind: Kind) -> Frames:
     """Give the events begin <= time < end of customers who did something before."""
-    user = events.user
-    new = np.ones(len(user), dtype=bool)
-    new[1:] = (np.diff(user) != 0) | (np.diff(events.time) != 0)
-    before = np.maximum.accumulate(np.where(new, np.arange(len(user)), 0))
-    start = events.user_ptr[:-1][user]
+    before = events.moment
+    start = events.user_ptr[:-1][events.user]
     asked = (events.time >= begin) & (events.time < end) & (before > start)
     place = np.flatnonzero(asked)
     first = np.maximum(start, before - kind.settings["max_length"])

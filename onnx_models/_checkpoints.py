@@ -17,6 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from recsql.networks.leftovers import delete_leftovers, training_folder
+from recsql.version import __version__
+
 if TYPE_CHECKING:
     from ._training import Course
 
@@ -25,12 +28,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def checkpoint_of(settings: object, data: Iterable[Array]) -> Checkpoint:
     """Give the checkpoint of these settings and this data, in the user's cache directory."""
-    found = hashlib.sha256(repr((settings, torch.__version__)).encode())
+    delete_leftovers()
+    found = hashlib.sha256(repr((settings, torch.__version__, __version__)).encode())
     for array in data:
         found.update(str((array.dtype, array.shape)).encode())
         found.update(np.ascontiguousarray(array).tobytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Checkpoint(cache / "recsql" / "training" / f"{found.hexdigest()[:32]}.npz")
+    return Checkpoint(training_folder() / f"{found.hexdigest()[:32]}.npz")
 
 
 class Checkpoint:

@@ -11,6 +11,7 @@ import torch
 from recsql.errors import ParameterError
 
 DEVICES = ("auto", "cpu", "cuda")
+NO_MEMORY = "allocate memory"  # in what torch says of the memory of the processor
 
 
 def chosen_device(name: str) -> torch.device:
@@ -28,6 +29,17 @@ def chosen_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise MemoryError where torch finds no memory within the block: it has errors of its own."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error):
+            raise MemoryError("torch found no memory") from error
+        raise
 
 
 @contextmanager

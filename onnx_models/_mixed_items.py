@@ -26,7 +26,7 @@ class MixedItems(nn.Module):
 
     While learning, an item's share of the attributes is drawn anew from ``least_mix`` to 1 in each
     step, so that neither part relies on the other. Afterwards it is ``warm_mix`` where an item was
-    bought and 1 where it was not. It is 0 where an item was bought and has no attributes.
+    bought and 1 where it was not. It is 0 where an item has no attributes.
 
     Source: Ma et al., "Temporal-Contextual Recommendation in Real-Time", KDD 2020, equation 2.
     """
@@ -61,9 +61,10 @@ class MixedItems(nn.Module):
             with torch.no_grad():
                 self.of_features.weight[:, -1] = 0.0
             self.shrinkage = settings.attribute_shrinkage / max(int(np.count_nonzero(count)), 1)
-            most = np.where((count > 0) & (np.diff(features.ptr) == 0), 0.0, 1.0)
+            most = np.where(np.diff(features.ptr) == 0, 0.0, 1.0)
             mix = (most * np.where(count > 0, settings.warm_mix, 1.0)).astype(np.float32)
-            unsold = np.where(count > 0, 0.0, NEVER).astype(np.float32)
+            # One without attributes learns from not being bought that it hardly is.
+            unsold = np.where((count > 0) | (most == 0), 0.0, NEVER).astype(np.float32)
             self.register_buffer("unsold", torch.from_numpy(unsold))
             self.register_buffer("mix", torch.from_numpy(mix)[:, None])
             self.register_buffer("most", torch.from_numpy(most.astype(np.float32))[:, None])

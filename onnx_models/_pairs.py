@@ -93,6 +93,8 @@ class PairLesson:
     the newest ``max_length`` earlier events. Events of the same time are not each other's history.
     """
 
+    least_steps = 25  # a row is one item and those that are drawn against it
+
     def __init__(self, settings: PairNetwork, taught: Taught) -> None:
         events = taught.events
         self._settings, self._taught, self._events = settings, taught, events
@@ -144,18 +146,22 @@ class PairLesson:
         return loss if more is None else loss + more
 
     def held_out_loss(self, module: PairModule, device: torch.device) -> float | None:
-        """Give the mean loss of the held-out positives, against the same items each time."""
+        """Give the chance that an item drawn is above a held-out positive; equals count half.
+
+        The items are the same each time. A ranker is there to rank: its probabilities become worse
+        long before its ranks no longer gain.
+        """
         if len(self._held_out) == 0:
             return None
         rng = np.random.default_rng(self._settings.seed)
-        order, total, weight = self._in_order(self._held_out, None), 0.0, 0.0
+        order, above, weight = self._in_order(self._held_out, None), 0.0, 0.0
         for start in range(0, len(order), HELD_OUT_ROWS):
             batch = on_device(self.batch(order[start : start + HELD_OUT_ROWS], rng, 0.0), device)
             request = module.request(batch["asked"], batch.get("history"))
-            loss = pair_loss(module, batch, request)
-            part = float(batch["weight"].sum())
-            total, weight = total + float(loss) * part, weight + part
-        return total / max(weight, 1e-12)
+            chance = chance_above(log_odds_of(module, batch, request), batch["kind"])
+            above += float((chance * batch["weight"]).sum())
+            weight += float(batch["weight"].sum())
+        return above / max(weight, 1e-12)
 
     def _in_order(self, place: Array, rng: np.random.Generator | None) -> Array:
         """Put positives with about equal histories together, so that few steps are empty."""
@@ -271,6 +277,33 @@ def with_unknown(
     return np.where(forgotten[..., field], empty, slots)
 
 
+def log_odds_of(
+    module: PairModule, batch: Mapping[str, torch.Tensor], request: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Give the log odds that an item was bought, not drawn: float32[n, items, outputs]."""
+    n, several = batch["item"].shape
+    rows = [part.repeat_interleave(several, 0) for part in request]
+    item = module.item(batch["item"].flatten(), batch["item_slots"].flatten(0, 1))
+    found: torch.Tensor = module.pair(rows, item).reshape(n, several, -1)
+    return found - batch["shift"][..., None]
+
+
+def chance_above(logit: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
+    """Give the mean logistic of how far the other items are above the first one: float32[n].
+
+    It is near the share of those that are above it, and differs where few items are compared.
+
+    Parameters
+    ----------
+    logit : float32[n, items, outputs]    what is no number is above everything
+    kind : int64[n]                       the output that counts; -1: the first one
+    """
+    rows = torch.arange(len(logit), device=logit.device)
+    chosen = logit[rows, :, kind.clamp(0, logit.shape[2] - 1)]
+    found: torch.Tensor = torch.sigmoid(chosen[:, 1:] - chosen[:, :1]).nan_to_num(1.0).mean(1)
+    return found
+
+
 def pair_loss(
     module: PairModule, batch: Mapping[str, torch.Tensor], request: Sequence[torch.Tensor]
 ) -> torch.Tensor:
@@ -279,11 +312,7 @@ def pair_loss(
     Of several outputs a positive counts for that of its kind, for none where its kind is not known,
     and what was drawn for all.
     """
-    n, several = batch["item"].shape
-    rows = [part.repeat_interleave(several, 0) for part in request]
-    item = module.item(batch["item"].flatten(), batch["item_slots"].flatten(0, 1))
-    logit = module.pair(rows, item).reshape(n, several, -1)
-    logit = logit - batch["shift"][..., None]
+    logit = log_odds_of(module, batch, request)
     truth = torch.zeros_like(logit)
     truth[:, 0] = 1.0
     weight = batch["weight"][:, None, None].expand_as(logit).clone()
@@ -312,9 +341,7 @@ def log_odds(settings: PairNetwork, sold: Array) -> Array:
 def histories(events: Events, max_length: int) -> tuple[Array, Array]:
     """Give where the newest events before the moment of each event begin and end: int64[n]."""
     start = events.user_ptr[:-1][events.user]
-    begins = np.ones(len(events.item), dtype=bool)
-    begins[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
-    last = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+    last = events.moment
     return np.maximum(start, last - max_length), last
 
 
@@ -351,7 +378,7 @@ def learn_pairs(
         data.append(taught.events.feedback.kind)
     if taught.events.context is not None:
         data += [taught.events.context.ptr, taught.events.context.feature]
-    module, _ = learned(settings, lambda: make(lesson.known), lesson, data)
+    module = learned(settings, lambda: make(lesson.known), lesson, data)
     weights = weights_of(module)
     module.settle(torch.from_numpy(lesson.known.sold > 0))
     graphs = exported(settings, module, taught.fields, taught.events.n_items)

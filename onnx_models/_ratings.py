@@ -21,8 +21,8 @@ from recsql.networks.sequences import SequenceParts, Steps
 
 from ._pairs import held_out_customers
 from ._recurrent import Encoder, data_of, features_of, parts_of
-from ._sequences import Moments
-from ._training import Batch, Course, learned, on_device
+from ._sequences import Moments, windows
+from ._training import Batch, learned, on_device
 
 if TYPE_CHECKING:
     from recsql.models.recurrent_rating import RecurrentRating
@@ -86,6 +86,8 @@ class RatingLesson:
     settings : of the network; a history of more than ``max_length`` events is several windows
     customer : float64[n_events]    what the bias of the customer says before each event
     """
+
+    least_steps = 50
 
     def __init__(
         self,
@@ -191,24 +193,6 @@ class RatingLesson:
         return found
 
 
-def windows(events: Events, asked: Array, max_length: int) -> tuple[Array, Array, Array]:
-    """Cut histories, from the last event asked at backwards, into windows of events.
-
-    Returns
-    -------
-    owner : int64[n]          the customer; one at least for each who has events
-    first, last : int64[n]    its events, first <= place < last; none where nothing is asked at
-    """
-    begin, user = events.user_ptr[:-1], events.user
-    end = begin.copy()
-    np.maximum.at(end, user[asked], np.flatnonzero(asked) + 1)
-    n_windows = np.maximum(-(-(end - begin) // max_length), 1)
-    n_windows[np.diff(events.user_ptr) == 0] = 0
-    owner, number = ranges(np.zeros(len(begin), dtype=np.int64), n_windows)
-    last = end[owner] - number * max_length
-    return owner, np.maximum(last - max_length, begin[owner]), last
-
-
 def customer_before(events: Events, pull: float) -> Array:
     """Give the mean rating of each event's customer before its moment, drawn to 0: float64[n].
 
@@ -218,12 +202,11 @@ def customer_before(events: Events, pull: float) -> Array:
     """
     assert events.feedback is not None  # there are ratings
     rated = events.rated
-    total = np.concatenate([[0.0], np.cumsum(np.where(rated, events.feedback.rating, 0.0))])
+    rating = np.where(rated, events.feedback.rating, 0.0)
+    total = np.concatenate([[0.0], np.cumsum(rating, dtype=np.float64)])
     count = np.concatenate([[0], np.cumsum(rated)])
     begin = events.user_ptr[:-1][events.user]
-    begins = np.ones(len(events.item), dtype=bool)
-    begins[1:] = (np.diff(events.user) != 0) | (np.diff(events.time) != 0)
-    moment = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+    moment = events.moment
     known = np.maximum(count[moment] - count[begin] + pull, 1e-12)
     found: Array = (total[moment] - total[begin]) / known
     return found
@@ -272,10 +255,7 @@ def learn(
         n_kinds = len(scales.kinds)
         return RatingEncoder(settings, factors, count, n_kinds, n_user_features, items)
 
-    found: tuple[RatingEncoder, Course] = learned(
-        settings, make, lesson, [*data_of(events, (users, items)), customer]
-    )
-    module, course = found
-    parts = parts_of(settings, module, scales, course)
+    module = learned(settings, make, lesson, [*data_of(events, (users, items)), customer])
+    parts = parts_of(settings, module, scales)
     spread = np.float32(scales.rating_spread)
     return replace(parts, table=parts.table * spread, bias=parts.bias * spread)

@@ -22,7 +22,8 @@ from ._context import ContextVectors
 from ._export import export
 from ._mixed_items import MixedItems
 from ._sequences import SequenceLesson, SequenceModule, held_out_moments
-from ._training import Course, learned, weights_of
+from ._softmax import Shift
+from ._training import Lesson, learned, weights_of
 
 if TYPE_CHECKING:
     from recsql.models.recurrent import RecurrentEncoder, RecurrentNetwork
@@ -201,29 +202,37 @@ class RecurrentLesson(SequenceLesson):
         self._context = context
         self._settings, self._scales, self._users = settings, scales, users
         self._user = events.user
-        self._exposure = (
-            Exposure.of(events.select(~hidden), settings.trend_microseconds, settings.smoothing)
-            if settings.trend
-            else None
-        )
+        self._exposure: Exposure | None = None
+        if settings.trend:
+            known = events.select(~hidden).dated()
+            self._exposure = Exposure.of(known, settings.trend_microseconds, settings.smoothing)
 
     def shifted(self, batch: dict[str, Array]) -> dict[str, Array]:
         """Add what the exposure of items at the time of each state adds to their scores."""
         exposure, heat = self._exposure, self._settings.temperature
         if exposure is None:
             return batch
-        period, batch["period"] = np.unique(
-            exposure.period_of(batch.pop("time")), return_inverse=True
-        )
-        if "drawn" not in batch:
-            every = np.arange(self.events.n_items)
-            batch["shift"] = exposure.log_rates(period, every) / heat
-            return batch
-        batch["shift_drawn"] = exposure.log_rates(period, batch["drawn"]) / heat
-        owner = batch["period"][batch["owner"]]
-        target, place = np.unique(batch["target"], return_inverse=True)
-        batch["shift_target"] = exposure.log_rates(period, target)[owner, place] / heat
+        period = batch["period"] = exposure.period_of(batch.pop("time"))
+        if "drawn" in batch:
+            each, row = np.unique(period, return_inverse=True)
+            drawn, target = batch["drawn"], batch["target"]
+            batch["shift_drawn"] = (exposure.log_rates_at(each[:, None], drawn) / heat)[row]
+            batch["shift_target"] = exposure.log_rates_at(period[batch["owner"]], target) / heat
         return batch
+
+    def shift_of(self, batch: Mapping[str, torch.Tensor]) -> Shift | None:
+        """Give what the exposure of all items at the time of each state adds to their scores."""
+        exposure, heat = self._exposure, self._settings.temperature
+        if exposure is None:
+            return None
+        period = batch["period"]
+
+        def rates(states: torch.Tensor) -> torch.Tensor:
+            each, row = torch.unique(period[states], return_inverse=True)
+            table = exposure.log_rates(each.cpu().numpy()) / heat
+            return torch.from_numpy(table).to(row.device)[row]
+
+        return rates
 
     def inputs(self, steps: Steps) -> dict[str, Array]:
         """Give what the module reads of some events, laid out by row and step."""
@@ -256,7 +265,7 @@ def learn(
     """
     users, items, context, unsold = beside
     hidden = held_out_moments(events, settings)
-    lesson = RecurrentLesson(events, settings, hidden, scales, users, context)
+    lesson: Lesson[Encoder] = RecurrentLesson(events, settings, hidden, scales, users, context)
     count = np.bincount(events.item[~hidden], minlength=events.n_items)
     n_user_features = 0 if users is None else users.n_features
 
@@ -264,16 +273,14 @@ def learn(
         return Encoder(settings, count, len(scales.kinds), n_user_features, items, context=context)
 
     told = (None if context is None else events.context, users, items)
-    found: tuple[Encoder, Course] = learned(settings, make, lesson, data_of(events, told))
-    module, course = found
-    return parts_of(settings, module, scales, course, unsold)
+    module = learned(settings, make, lesson, data_of(events, told))
+    return parts_of(settings, module, scales, unsold)
 
 
 def parts_of(
     settings: RecurrentEncoder,
     module: Encoder,
     scales: Scales,
-    course: Course,
     unsold: Unsold | None = None,
 ) -> SequenceParts:
     """Give the graph of a module that has learned, and the vectors and biases of items."""
@@ -286,7 +293,7 @@ def parts_of(
         _varying(module),
         lengths=sorted({1, min(7, settings.max_length), settings.max_length}),
     )
-    return SequenceParts(graph, table, bias, course.best_epoch, weights_of(module))
+    return SequenceParts(graph, table, bias, weights_of(module))
 
 
 def features_of(users: Features, owner: Array) -> Array:

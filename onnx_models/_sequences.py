@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from recsql.data.events import Events
+from recsql.errors import TrainingError
 from recsql.kernels.ragged import ranges
 from recsql.networks.sequences import Steps
 
@@ -28,6 +29,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_HELD_OUT = 5_000  # customers
 HELD_OUT_ROWS = 128
+MOST_RANKED = 8_000_000  # scores in memory at a time: 32 MB
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ class Moments:
     def of(cls, events: Events, horizon: int = 1) -> Moments:
         """Find the moments of events; the next ``horizon`` of them count as one."""
         user, n = events.user, len(events.item)
-        begins = np.ones(n, dtype=bool)
-        begins[1:] = (np.diff(user) != 0) | (np.diff(events.time) != 0)
+        begins = events.begins
         first = np.append(np.flatnonzero(begins), n)
         moment = np.cumsum(begins) - 1
         after = np.minimum(moment + 1, max(len(first) - 2, 0))
@@ -124,6 +125,8 @@ class SequenceLesson:
     hidden : bool[n_events]    held out: the last moments of some customers
     """
 
+    least_steps = 50
+
     def __init__(self, events: Events, settings: SequenceNetwork, hidden: Array) -> None:
         self.events = events
         self.max_length = settings.max_length
@@ -137,8 +140,16 @@ class SequenceLesson:
         if since is not None:
             self._asked &= events.time[self._moments.start] >= since
         self._held_out = np.flatnonzero(asked & next_hidden)
-        self._windows = _windows(events, self._asked, settings.max_length)
+        _, first, last = windows(events, self._asked, settings.max_length)
+        so_far = np.concatenate([[0], np.cumsum(self._asked)])
+        asks = so_far[last] > so_far[first]
+        self._windows = first[asks], last[asks]
         self.n_rows = len(self._windows[0])
+        if self.n_rows == 0 and settings.start is None:
+            raise TrainingError(
+                f"{settings.name} must have a customer with events at two times to learn from, got "
+                "none. Bind ts, or take a model that learns from baskets."
+            )
         self._proposal: Proposal | None = None
         if events.n_items >= settings.dense_items:
             count = np.bincount(events.item[~hidden], minlength=events.n_items)
@@ -172,7 +183,7 @@ class SequenceLesson:
         targets: Targets,
     ) -> torch.Tensor:
         if "drawn" not in batch or self._proposal is None:
-            return softmax_loss(state, *module.items(), targets, _shift_of(batch))
+            return softmax_loss(state, *module.items(), targets, self.shift_of(batch))
         log_q = torch.from_numpy(self._proposal.log_q).to(state.device)
         drawn = batch["drawn"]
         wanted, others = module.items(targets.item), module.items(drawn)
@@ -183,7 +194,7 @@ class SequenceLesson:
             wanted,
             others,
             (log_q[targets.item], log_q[drawn]),
-            batch["shift_drawn"][batch["period"]] if "shift_drawn" in batch else None,
+            batch.get("shift_drawn"),
             is_drawn(targets, drawn, len(state)),
             targets,
         )
@@ -201,11 +212,7 @@ class SequenceLesson:
         for batch in self.held_out_batches():
             given = on_device(batch, device)
             state, targets = asked_of(module, given)
-            scores = torch.addmm(bias, state, table.T)
-            shift = _shift_of(given)
-            if shift is not None:
-                scores += shift.table[shift.row]
-            rank = ranks(scores[targets.owner], targets.item)
+            rank = target_ranks(state, table, bias, targets, self.shift_of(given))
             found += float((targets.weight / torch.log2(1.0 + rank)).sum())
             weight += float(targets.weight.sum())
         return 1.0 - found / max(weight, 1e-12)
@@ -229,6 +236,11 @@ class SequenceLesson:
         """
         return batch
 
+    def shift_of(self, batch: Mapping[str, torch.Tensor]) -> Shift | None:
+        """Give what is added to the scores of all items; nothing unless a network says so."""
+        del batch
+        return None
+
     def _batch(self, first: Array, last: Array, asked: Array) -> dict[str, Array]:
         """Give the inputs of some windows, and the targets of those of their events asked at."""
         steps = Steps.between(first, last)
@@ -248,16 +260,35 @@ class SequenceLesson:
         return {"item": steps.table(self.events.item[steps.place] + 1, np.int64)}
 
 
-def _shift_of(batch: Mapping[str, torch.Tensor]) -> Shift | None:
-    return Shift(batch["period"], batch["shift"]) if "shift" in batch else None
-
-
 def asked_of(
     module: SequenceModule, batch: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, Targets]:
     """Give the states that are asked, float32[n, width], and what they should have named."""
     state = module.states(batch)[batch["row"], batch["step"]]
     return state, Targets(batch["owner"], batch["target"], batch["weight"])
+
+
+def target_ranks(
+    state: torch.Tensor,
+    table: torch.Tensor,
+    bias: torch.Tensor,
+    targets: Targets,
+    shift: Shift | None = None,
+) -> torch.Tensor:
+    """Give the rank of each target among all items, float32[n_targets]; some at a time.
+
+    The parameters are those of ``softmax_loss``.
+    """
+    found = torch.empty(len(targets.item), device=state.device)
+    rows = max(1, MOST_RANKED // max(len(table), 1))
+    for first in range(0, len(found), rows):
+        part = slice(first, first + rows)
+        asked, place = torch.unique_consecutive(targets.owner[part], return_inverse=True)
+        scores = torch.addmm(bias, state[asked], table.T)
+        if shift is not None:
+            scores += shift(asked)
+        found[part] = ranks(scores[place], targets.item[part])
+    return found
 
 
 def ranks(scores: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
@@ -286,16 +317,19 @@ def is_drawn(targets: Targets, drawn: torch.Tensor, n_states: int) -> torch.Tens
     return found
 
 
-def _windows(events: Events, asked: Array, max_length: int) -> tuple[Array, Array]:
-    """Cut histories, from the last event asked at backwards, into windows: (first, last) events."""
-    user = events.user
-    end = events.user_ptr[:-1].copy()
+def windows(events: Events, asked: Array, max_length: int) -> tuple[Array, Array, Array]:
+    """Cut histories, from the last event asked at backwards, into windows of events.
+
+    Returns
+    -------
+    owner : int64[n]          the customer; one at least for each who has events
+    first, last : int64[n]    its events, first <= place < last; none where nothing is asked at
+    """
+    begin, user = events.user_ptr[:-1], events.user
+    end = begin.copy()
     np.maximum.at(end, user[asked], np.flatnonzero(asked) + 1)
-    size = end - events.user_ptr[:-1]
-    n_windows = -(-size // max_length)
-    owner, number = ranges(np.zeros(len(size), dtype=np.int64), n_windows)
+    n_windows = np.maximum(-(-(end - begin) // max_length), 1)
+    n_windows[np.diff(events.user_ptr) == 0] = 0
+    owner, number = ranges(np.zeros(len(begin), dtype=np.int64), n_windows)
     last = end[owner] - number * max_length
-    first = np.maximum(last - max_length, events.user_ptr[:-1][owner])
-    has = np.concatenate([[0], np.cumsum(asked)])
-    kept = has[last] > has[first]
-    return first[kept], last[kept]
+    return owner, np.maximum(last - max_length, begin[owner]), last

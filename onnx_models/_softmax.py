@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -44,17 +45,8 @@ class Proposal:
         return draw(*self._table, rng.random(n), rng.random(n))
 
 
-class Shift(NamedTuple):
-    """What is added to the scores of the items of a batch, by state.
-
-    Attributes
-    ----------
-    row : int64[n]                       the row of each state
-    table : float32[n_rows, n_items]     of all items
-    """
-
-    row: torch.Tensor
-    table: torch.Tensor
+# Gives what is added to the scores of all items, float32[n, n_items], by the places of states.
+Shift = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Targets(NamedTuple):
@@ -118,7 +110,7 @@ class _Softmax(torch.autograd.Function):
             part = slice(first, first + rows)
             scores = torch.addmm(bias, state[part], table.T, out=room[: len(state[part])])
             if shift is not None:
-                scores += shift.table[shift.row[part]]
+                scores += shift(torch.arange(first, first + len(scores), device=state.device))
             place = (owner[begin:end] - first, item[begin:end])
             total = total - (weight[begin:end] * scores[place]).sum()
             largest = scores.amax(dim=1)

@@ -23,7 +23,7 @@ from recsql.networks.limits import tell, time_is_up, time_left
 from recsql.networks.start import Start
 
 from ._checkpoints import Checkpoint, checkpoint_of
-from ._device import chosen_device, reproducible
+from ._device import chosen_device, memory_errors, reproducible
 
 if TYPE_CHECKING:
     from recsql.models.network import Network
@@ -32,7 +32,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Batch = Mapping[str, Array]
 Kept = tuple[dict[str, torch.Tensor], list[Any]]  # weights and states of optimizers
 LEAST_BATCH = 16  # where memory does not suffice
-STEPS_A_ROUND = 50  # of few rows, smaller batches make so many
 LEAST_ROWS = 8
 WARM_UP_STEPS = 100
 CHECKPOINT_SECONDS = 20.0
@@ -61,6 +60,7 @@ class NetworkModule(nn.Module):
 Module = TypeVar("Module", bound=nn.Module)
 Going = TypeVar("Going", bound=NetworkModule)
 Taught = TypeVar("Taught", bound=nn.Module, contravariant=True)
+Found = TypeVar("Found")
 
 
 class Lesson(Protocol[Taught]):
@@ -69,9 +69,11 @@ class Lesson(Protocol[Taught]):
     Attributes
     ----------
     n_rows : rows of all batches of a round
+    least_steps : steps of a round; of few rows, smaller batches make so many
     """
 
     n_rows: int
+    least_steps: int
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[Batch]:
         """Give the batches of a round, each of about ``size`` rows, in an order of chance."""
@@ -90,14 +92,14 @@ class Schedule:
     Attributes
     ----------
     n_epochs : rounds over everything, at most
-    batch_size : rows of a step; fewer where a round would have less than STEPS_A_ROUND steps
+    batch_size : rows of a step; fewer where a round would have less than ``least_steps``
     learning_rate : of Adam, reached after WARM_UP_STEPS steps
     weight_decay : pull of weights towards 0 at each step, times the learning rate
     clip : largest norm of the gradient of a step; neither it nor ``weight_decay`` is for tables of
         which a step touches few rows
     patience : rounds without a gain on the held-out part after which learning ends
     rate_patience : rounds without a gain after which the rate is halved
-    seed, device, n_threads : as in the settings of a network
+    seed, device : as in the settings of a network
     """
 
     n_epochs: int
@@ -109,7 +111,6 @@ class Schedule:
     rate_patience: int
     seed: int
     device: str
-    n_threads: int
 
 
 @dataclass
@@ -148,35 +149,42 @@ def schedule_of(settings: Network) -> Schedule:
         settings.rate_patience,
         settings.seed,
         settings.device,
-        settings.n_threads,
     )
 
 
 def learned(
     settings: Network, make: Callable[[], Going], lesson: Lesson[Going], data: Iterable[Array]
-) -> tuple[Going, Course]:
+) -> Going:
     """Make a module and let it learn; the same settings, data and start give the same weights.
 
     Parameters
     ----------
     make : gives a module with weights of chance
     data : what the lesson was made of; with the settings it names the checkpoint
+
+    Raises
+    ------
+    TrainingError
+        The loss was not finite before any round was done.
+    MemoryError
+        There is no memory for a batch, on the CPU neither.
     """
     data, start = list(data), settings.start
-    small = rows_a_step(settings.batch_size, lesson.n_rows) < settings.batch_size
-    with reproducible(1 if small else settings.n_threads):
+    small = rows_a_step(settings.batch_size, lesson) < settings.batch_size
+    with memory_errors(), reproducible(1 if small else settings.n_threads):
         torch.manual_seed(settings.seed)
         module = make()
         if start is not None:
             go_on(module, start, same_codes=start.weights.meaning == settings.meaning_)
             data += [start.items, *start.weights.values.values()]
         checkpoint, goes_on = checkpoint_of(settings, data), start is not None
-        return module, train(module, lesson, schedule_of(settings), checkpoint, goes_on=goes_on)
+        train(module, lesson, schedule_of(settings), checkpoint, goes_on=goes_on)
+        return module
 
 
-def rows_a_step(batch_size: int, n_rows: int) -> int:
-    """Give the rows of a step: fewer where a round would have less than STEPS_A_ROUND steps."""
-    return min(batch_size, max(LEAST_ROWS, n_rows // STEPS_A_ROUND))
+def rows_a_step(batch_size: int, lesson: Lesson[Any]) -> int:
+    """Give the rows of a step: fewer where a round would have less than ``least_steps``."""
+    return min(batch_size, max(LEAST_ROWS, lesson.n_rows // lesson.least_steps))
 
 
 def weights_of(module: nn.Module) -> dict[str, Array]:
@@ -254,14 +262,18 @@ class _Training(Generic[Module]):
         self.course = Course(schedule.batch_size, schedule.learning_rate)
         self.device = chosen_device(schedule.device)
         self.on_accelerator = self.device.type != "cpu"
-        module.to(self.device)
+        try:
+            module.to(self.device)
+        except torch.OutOfMemoryError:
+            self._to_processor()
+            module.to(self.device)
         self.optimizers = _optimizers(module, schedule)
         self.best = _weights(module)
 
     def run(self) -> Course:
         self._resume()
         if self.goes_on and self.course.epoch == 0:
-            found = self._held_out()
+            found = self._within_memory(self._held_out)
             self.course.best_loss = math.inf if found is None else found
         started, saved = time.perf_counter(), time.perf_counter()
         while self.course.epoch < self.schedule.n_epochs and not self._is_over():
@@ -298,15 +310,7 @@ class _Training(Generic[Module]):
     def _round(self) -> bool:
         """Go once over everything; tells whether to go on."""
         course = self.course
-        before = self._kept_beside() if self.on_accelerator else None
-        while True:
-            try:
-                total, seen, stopped = self._steps()
-                loss = total / max(seen, 1)
-                held_out = self._held_out() if math.isfinite(loss) else None
-                break
-            except torch.OutOfMemoryError:
-                self._make_room(before)
+        loss, held_out, stopped = self._within_memory(self._once)
         if not math.isfinite(loss) or (held_out is not None and not math.isfinite(held_out)):
             self._roll_back(loss if held_out is None or not math.isfinite(loss) else held_out)
             return False
@@ -320,6 +324,23 @@ class _Training(Generic[Module]):
             course.rate *= SHRINK
         return not stopped
 
+    def _once(self) -> tuple[float, float | None, bool]:
+        """Give the mean loss, that of what is held out, and whether the time was up before."""
+        total, seen, stopped = self._steps()
+        loss = total / max(seen, 1)
+        return loss, self._held_out() if math.isfinite(loss) else None, stopped
+
+    def _within_memory(self, work: Callable[[], Found]) -> Found:
+        """Do what can begin again: with smaller batches, or on the CPU, where memory is short."""
+        before = self._kept_beside() if self.on_accelerator else None
+        while True:
+            try:
+                return work()
+            except torch.OutOfMemoryError:
+                if before is None:
+                    raise
+                self._make_room(before)
+
     def _remember(self) -> None:
         """Keep the weights as the best ones, in the memory of those before."""
         for name, value in self.module.state_dict().items():
@@ -327,7 +348,7 @@ class _Training(Generic[Module]):
 
     def _kept_beside(self) -> Kept:
         """Give the weights and what the optimizers know, to begin a round again."""
-        return _weights(self.module), copy.deepcopy([o.state_dict() for o in self.optimizers])
+        return _weights(self.module), [_state(optimizer) for optimizer in self.optimizers]
 
     def _steps(self) -> tuple[float, float, bool]:
         """Give the sum of the losses, how many, and whether the time was up before the end."""
@@ -336,7 +357,7 @@ class _Training(Generic[Module]):
         torch.manual_seed(schedule.seed * 100_003 + course.epoch)
         self.module.train()
         total, seen = 0.0, 0.0
-        size = rows_a_step(course.batch_size, self.lesson.n_rows)
+        size = rows_a_step(course.batch_size, self.lesson)
         for batch in self.lesson.batches(rng, size):
             loss = self.lesson.loss(self.module, on_device(batch, self.device))
             value = float(loss.detach())
@@ -382,22 +403,15 @@ class _Training(Generic[Module]):
             stacklevel=2,
         )
 
-    def _make_room(self, before: Kept | None) -> None:
-        """Begin the round again with smaller batches, or on the CPU."""
+    def _make_room(self, before: Kept) -> None:
+        """Go back to what was kept, with smaller batches or on the CPU."""
         course = self.course
-        if before is None:
-            raise MemoryError("torch found no memory for a batch")
         if course.batch_size > LEAST_BATCH:
             course.batch_size = max(LEAST_BATCH, course.batch_size // 2)
-            told = f"batches of {course.batch_size} rows"
+            _warn_of_room(f"batches of {course.batch_size} rows")
         else:
             course.batch_size = self.schedule.batch_size
-            self.device, self.on_accelerator, told = torch.device("cpu"), False, "the CPU"
-        warnings.warn(
-            f"The device had no memory left: learning goes on with {told}.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+            self._to_processor()
         weights, states = before
         self.module.to(self.device).load_state_dict(weights)
         self.optimizers = _optimizers(self.module, self.schedule)
@@ -405,6 +419,10 @@ class _Training(Generic[Module]):
             optimizer.load_state_dict(state)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def _to_processor(self) -> None:
+        self.device, self.on_accelerator = torch.device("cpu"), False
+        _warn_of_room("the CPU")
 
     def _tell(self, started: float) -> None:
         course, schedule = self.course, self.schedule
@@ -424,6 +442,27 @@ def _weights(module: nn.Module) -> dict[str, torch.Tensor]:
     return {
         name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()
     }
+
+
+def _state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Give a copy of what an optimizer knows, on the CPU."""
+    whole = copy.copy(optimizer.state_dict())
+    whole["state"] = {
+        place: {
+            name: value.detach().to("cpu", copy=True) if torch.is_tensor(value) else value
+            for name, value in values.items()
+        }
+        for place, values in whole["state"].items()
+    }
+    return whole
+
+
+def _warn_of_room(told: str) -> None:
+    warnings.warn(
+        f"The device had no memory left: learning goes on with {told}.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def _optimizers(module: nn.Module, schedule: Schedule) -> list[torch.optim.Optimizer]:

@@ -121,7 +121,7 @@ def learn(settings: SASRec, events: Events) -> SequenceParts:
     hidden = held_out_moments(events, settings)
     lesson = SequenceLesson(events, settings, hidden)
     count = np.bincount(events.item[~hidden], minlength=events.n_items)
-    module, course = learned(
+    module = learned(
         settings,
         lambda: Encoder(settings, count),
         lesson,
@@ -143,6 +143,5 @@ def learn(settings: SASRec, events: Events) -> SequenceParts:
         graph,
         table.detach().numpy(),
         bias.detach().numpy(),
-        course.best_epoch,
         weights_of(module),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from recsql.data.features import Features
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+UNDATED = 0  # the time of an event without one
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,18 @@ class Events:
             return np.zeros(len(self.item), dtype=bool)
         return np.isfinite(self.feedback.rating)
 
+    @property
+    def begins(self) -> Array:
+        """Tell which events are the first of their customer at a time: bool[n_events]."""
+        found = np.ones(len(self.item), dtype=bool)
+        found[1:] = (np.diff(self.user) != 0) | (np.diff(self.time) != 0)
+        return found
+
+    @property
+    def moment(self) -> Array:
+        """Give where the events of the same customer and time begin, for each: int64[n_events]."""
+        return np.maximum.accumulate(np.where(self.begins, np.arange(len(self.item)), 0))
+
     def select(self, kept: Array) -> Events:
         """Give some of the events, bool[n_events]; every customer remains."""
         counts = np.bincount(self.user[kept], minlength=self.n_users)
@@ -125,7 +141,8 @@ class Events:
 
     def dated(self) -> Events:
         """Give the events that have a time; every customer remains."""
-        return self if self.time.all() else self.select(self.time != 0)
+        known = self.time != UNDATED
+        return self if known.all() else self.select(known)
 
     def first_baskets(self) -> Events:
         """Give the events of each customer's first basket; every customer remains."""
@@ -139,6 +156,16 @@ class Events:
     def _distinct_items(self) -> tuple[Array, Array]:
         found = build_groups(self.user, self.item, self.n_users, max(self.n_items, 1))
         return found.group_ptr, found.group_item
+
+
+def packed(texts: Sequence[str]) -> Array:
+    """Give texts as one array, to be kept beside others: uint8[n]."""
+    return np.frombuffer(json.dumps(list(texts)).encode(), dtype=np.uint8)
+
+
+def unpacked(content: Array) -> tuple[str, ...]:
+    """Give back what ``packed`` made one array of."""
+    return tuple(json.loads(content.tobytes()))
 
 
 def pointers(counts: Array) -> Array:

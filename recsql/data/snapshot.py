@@ -150,7 +150,7 @@ def read_snapshot(
         users, items, encoder, unsold = None, None, None, None
         if with_features and is_bound(session, "users"):
             ids = buyers.column("user_id").slice(0, int(history.is_user.sum()))
-            users, encoder = read_features(session, "users", _one_chunk(ids))
+            users, encoder = read_features(session, "users", one_chunk(ids))
         if with_features and is_bound(session, "items"):
             items, of_items = read_features(session, "items", item_ids)
             if with_unsold:
@@ -208,7 +208,7 @@ def read_items(session: Session) -> tuple[pa.Array, Array]:
     ).combine_chunks()
     ids = table.column("item_id")
     available = table.column("available").to_numpy()
-    return _one_chunk(ids), np.asarray(available, dtype=bool)
+    return one_chunk(ids), np.asarray(available, dtype=bool)
 
 
 def read_item_day_arrays(session: Session, source: str) -> ItemDays:
@@ -221,7 +221,8 @@ def read_item_day_arrays(session: Session, source: str) -> ItemDays:
     return ItemDays(*(table.column(name).to_numpy() for name in table.column_names))
 
 
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """Give a column as one array."""
     import pyarrow as pa
 
     combined = column.combine_chunks()

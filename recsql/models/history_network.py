@@ -21,7 +21,9 @@ class HistoryNetwork(PairNetwork):
     ``interest_exponent`` of their product with it, whose sign remains.
 
     Source: Jaiswal and Xiong, "A Model-Agnostic Framework for Recommendation via Interest-aware
-    Item Embeddings", RecSys 2023. It leaves the rounds and the exponent open; 3 and 2 are ours.
+    Item Embeddings", RecSys 2023. It leaves the rounds and the exponent open; 3 and 2 are ours. So
+    is how the added task compares items: with those of the same step, at a softmax 10 times as
+    sharp as their products, less what popularity alone would score.
     """
 
     interests: bool = False

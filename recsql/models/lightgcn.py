@@ -64,9 +64,9 @@ class LightGCN(FactorRecommender):
 
     Customers have no first layer of their own, unless ``own_vectors``: everyone is answered by
     what they have bought by then, new customers like old ones, and nothing of a customer is kept.
-    With ``own_vectors`` those that customers had in training are kept, and are added where it is
-    known who asks. ``first`` says where learning starts: at the smoothest directions of the graph
-    ("spectrum") or anywhere ("random").
+    With ``own_vectors`` those that customers had in training are kept, and are added where requests
+    name the customer's place in training, as those of SQL never do. ``first`` says where learning
+    starts: at the smoothest directions of the graph ("spectrum") or anywhere ("random").
 
     A tenth of the purchases of some customers is held out, chosen by ``seed``. Learning ends after
     ``n_epochs``, or after ``patience`` epochs that did not find it better; the best epoch counts.

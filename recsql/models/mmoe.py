@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from recsql.data.events import Events
+from recsql.data.events import Events, packed, unpacked
 from recsql.errors import ParameterError, did_you_mean
 from recsql.models.base import Array
 from recsql.models.history_network import HistoryNetwork
@@ -94,12 +94,11 @@ class MMoE(HistoryNetwork):
 
     def arrays(self) -> dict[str, Array]:
         """Give what every ranker keeps, and the kinds of events with their weights."""
-        text = np.frombuffer("\n".join(self.kinds_).encode(), dtype=np.uint8)
-        return super().arrays() | {"kinds": text, "kind_weight": self.kind_weight_}
+        return super().arrays() | {"kinds": packed(self.kinds_), "kind_weight": self.kind_weight_}
 
     def _restore(self, arrays: Mapping[str, Array]) -> None:
         super()._restore(arrays)
-        self.kinds_ = tuple(arrays["kinds"].tobytes().decode().split("\n"))
+        self.kinds_ = unpacked(arrays["kinds"])
         self.kind_weight_ = arrays["kind_weight"].astype(np.float32)
 
 

@@ -71,7 +71,8 @@ class PairNetwork(Network):
 
     n_epochs: int = 20
     batch_size: int = 256
-    patience: int = 3
+    patience: int = 4
+    rate_patience: int = 3
     n_threads: int = 1  # what a step of so many rows does is less than waiting for a second one
     n_factors: int = 16
     n_hidden: int = 128

@@ -147,7 +147,8 @@ class RecurrentEncoder(HistoryEncoder):
         after = np.minimum(place + 1, len(events.item) - 1)
         last = steps.step == steps.length[steps.row] - 1
         own = events.time[place]
-        asked = own if requests.time is None else requests.time[steps.row]
+        # Items of a session that is given come one after the other, and what is asked for too.
+        asked = own + 1 if requests.time is None else requests.time[steps.row]
         next_time = np.where(last, np.maximum(asked, own), events.time[after])
         next_session = np.where(last, -1, events.session[after])
         inputs |= step_inputs(self, self.scales_, events, steps, next_session, next_time)

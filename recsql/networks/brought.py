@@ -225,4 +225,5 @@ def _refused(what: str, rule: str, got: object) -> StateError:
 
 
 def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") + "."
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".") + "."

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from recsql.data.events import Events
+from recsql.kernels.ragged import ranges
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -65,24 +66,41 @@ class Exposure:
         found: Array = np.asarray(time) // self.period_microseconds
         return found
 
-    def log_rates(self, period: Array, item: Array) -> Array:
-        """Give the logarithm of the rates: float32[n_periods, n_items].
+    def log_rates(self, period: Array) -> Array:
+        """Give the logarithm of the rates of all items: float32[n_periods, n_items].
 
         Parameters
         ----------
         period : int64[n_periods]    as ``period_of`` numbers them
-        item : int64[n_items]        item codes
         """
-        before = np.asarray(period, dtype=np.int64) - self.first - 1
-        inside = (before >= 0) & (before < len(self.total))
-        total = np.where(inside, self.total[np.where(inside, before, 0)], 0.0)
-        wanted = np.where(inside, before, -1)[:, None] * len(self.share) + item[None, :]
-        place = np.minimum(np.searchsorted(self.key, wanted), max(len(self.key) - 1, 0))
-        hit = (self.key[place] == wanted) & inside[:, None]
-        count = np.where(hit, self.count[place], 0.0)
-        rate = (count + self.more * self.share[item]) / (total[:, None] + self.more)
-        found: Array = np.log(rate).astype(np.float32)
+        before, total = self._before(period)
+        n_items = len(self.share)
+        found = _log_rates(0.0, total[:, None], self.share, self.more)
+        edges = np.searchsorted(self.key, np.stack([before, before + 1]) * n_items)
+        row, place = ranges(*np.where(before >= 0, edges, 0))
+        item = self.key[place] - before[row] * n_items
+        found[row, item] = _log_rates(self.count[place], total[row], self.share[item], self.more)
         return found
+
+    def log_rates_at(self, period: Array, item: Array) -> Array:
+        """Give the logarithm of the rates of items in periods: float32[…].
+
+        Parameters
+        ----------
+        period, item : int64[…]    shapes that go together
+        """
+        before, total = self._before(period)
+        wanted = before * len(self.share) + item
+        place = np.minimum(np.searchsorted(self.key, wanted), max(len(self.key) - 1, 0))
+        hit = (before >= 0) & (self.key[place] == wanted)
+        count = np.where(hit, self.count[place], 0.0)
+        return _log_rates(count, total, self.share[item], self.more)
+
+    def _before(self, period: Array) -> tuple[Array, Array]:
+        """Give the place of the period before, -1 where nothing was counted, and its events."""
+        before = np.asarray(period, dtype=np.int64) - self.first - 1
+        before = np.where((before >= 0) & (before < len(self.total)), before, -1)
+        return before, np.where(before >= 0, self.total[before], 0.0)
 
 
 def shares(count: Array) -> Array:
@@ -105,7 +123,9 @@ def log_rates_of(count: Array, every: Array, smoothing: float) -> Array:
     ----------
     count, every : float64[n_items]    events of that period, and of all of them
     """
-    more = added(every, smoothing)
-    rate = (count + more * shares(every)) / (float(count.sum()) + more)
-    found: Array = np.log(rate).astype(np.float32)
+    return _log_rates(count, float(count.sum()), shares(every), added(every, smoothing))
+
+
+def _log_rates(count: Any, total: Any, share: Array, more: float) -> Array:
+    found: Array = np.log((count + more * share) / (total + more)).astype(np.float32)
     return found

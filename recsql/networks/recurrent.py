@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from recsql.data.events import Events
+from recsql.data.events import UNDATED, Events, packed, unpacked
 from recsql.data.features import Features
 from recsql.data.offered import Unsold
 from recsql.networks.fields import FieldLayout
@@ -41,7 +41,7 @@ class Scales:
     @classmethod
     def learn(cls, events: Events) -> Scales:
         """Learn from the events of customers."""
-        same = np.diff(events.user) == 0
+        same = (np.diff(events.user) == 0) & (events.time[:-1] != UNDATED)
         gap = log_gap(np.diff(events.time)[same])
         gap = gap[gap > 0] if (gap > 0).any() else np.zeros(1)
         said = np.zeros(0) if events.feedback is None else events.feedback.rating
@@ -66,20 +66,18 @@ class Scales:
             self.rating_mean,
             self.rating_spread,
         ]
-        text = "\n".join(self.kinds).encode()
-        return {"scales": np.array(numbers), "kinds": np.frombuffer(text, dtype=np.uint8)}
+        return {"scales": np.array(numbers), "kinds": packed(self.kinds)}
 
     @classmethod
     def of_arrays(cls, arrays: Any) -> Scales:
         """Take back what ``arrays`` gave."""
-        text = arrays["kinds"].tobytes().decode()
-        kinds = tuple(text.split("\n")) if text else ()
         mean, spread, least, most, rating_mean, rating_spread = arrays["scales"].tolist()
+        kinds = unpacked(arrays["kinds"])
         return cls(mean, spread, least, most, rating_mean, rating_spread, kinds)
 
-    def gaps(self, microseconds: Array) -> Array:
-        """Give the time that passed as inputs: float32[n]; no time at all is 0."""
-        gap = log_gap(microseconds)
+    def gaps(self, time: Array, until: Array) -> Array:
+        """Give the time that passed as inputs: float32[n]; 0 for none, and from no known time."""
+        gap = np.where(time == UNDATED, 0.0, log_gap(until - time))
         within = np.clip(gap, self.gap_least, self.gap_most)
         found = np.where(gap > 0, (within - self.gap_mean) / self.gap_spread, 0.0)
         return found.astype(np.float32)
@@ -154,7 +152,7 @@ def step_inputs(
         begins = starts(session, time, next_session, next_time, gap)
         found["start"] = steps.table(begins, np.float32)
     if reads.time_gaps:
-        found["gap"] = steps.table(scales.gaps(next_time - time), np.float32)
+        found["gap"] = steps.table(scales.gaps(time, next_time), np.float32)
     if reads.feedback:
         rating, rated = scales.ratings(events, place)
         found["rating"] = steps.table(rating, np.float32)

@@ -25,14 +25,12 @@ class SequenceParts:
     graph : from a history to a vector
     table : float32[n_items, width]    an item scores the product of its row with that vector
     bias : float32[n_items]            added to it
-    best_epoch : the round whose weights these are
     weights : of the module that learned, by the name of the parameter
     """
 
     graph: Graph
     table: Array
     bias: Array
-    best_epoch: int
     weights: Mapping[str, Array]
 
 

@@ -85,7 +85,7 @@ def read_signature(text: str | bytes) -> Signature:
             str(found["graph"]),
             str(found.get("vocabulary", "")),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise StateError(
             "A signature must be JSON with network, opset, inputs, outputs and graph, got "
             f"{error!r}. See docs/networks.md for an example."

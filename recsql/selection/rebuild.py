@@ -11,7 +11,6 @@ import numpy as np
 
 from recsql.data.snapshot import Snapshot, read_snapshot
 from recsql.database import Session
-from recsql.errors import RecsqlError
 from recsql.models.base import Model, Recommender
 from recsql.models.catalogue import model_named
 from recsql.models.copurchase import CoPurchase
@@ -197,10 +196,10 @@ def _learn(
 
 @contextmanager
 def _or_as_before(name: str, not_learned: dict[str, str]) -> Iterator[None]:
-    """Note why something cannot be learned; what it learned before still answers."""
+    """Note why something cannot be learned, whatever that is: what it learned before answers."""
     try:
         yield
-    except (RecsqlError, MemoryError) as error:
+    except Exception as error:
         not_learned[name] = sentence(error)
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from recsql.data.attributes import read_features
 from recsql.data.events import Events
+from recsql.data.features import Features
 from recsql.data.offered import gone_items, removed_items
-from recsql.data.snapshot import Snapshot, read_snapshot
+from recsql.data.snapshot import Snapshot, one_chunk, read_snapshot
 from recsql.database import Session
 from recsql.errors import StateError
 from recsql.metrics.ranked import hit_rate, hits
@@ -100,6 +102,7 @@ def _hit_rate_since(session: Session, stored: StoredModel, moment: int) -> float
         0,
         next_basket=stored.task == "next",
         exclude_bought=exclude_bought,
+        features=_features(session, stored, snapshot),
     )
     if len(queries) < LEAST_QUERIES:
         return None
@@ -116,6 +119,15 @@ def _hit_rate_since(session: Session, stored: StoredModel, moment: int) -> float
     item = model.recommend(known, K, available).item
     found = np.where(item >= 0, place[np.maximum(item, 0)], -1)
     return float(hit_rate(hits(found, queries), np.diff(queries.truth_ptr)).mean())
+
+
+def _features(session: Session, stored: StoredModel, snapshot: Snapshot) -> Features | None:
+    """Give the attributes of customers, as encoded for the model; None where it knows none."""
+    encoder = read_encoder(session, stored.model_id)
+    if encoder is None:
+        return None
+    ids = snapshot.buyers.column("user_id").slice(0, int(snapshot.history.is_user.sum()))
+    return read_features(session, "users", one_chunk(ids), encoder)[0]
 
 
 def _codes(snapshot: Snapshot, ids: Any) -> tuple[Array, Array]:

@@ -173,7 +173,7 @@ def _by_exposure(
     Where the model does not ask for these all requests are one part.
     """
     if resident.model.exposure_microseconds() is None or requests.time is None:
-        yield np.arange(len(requests)), requests
+        yield np.arange(len(requests)), exposed(session, resident, requests)
         return
     for moment in np.unique(requests.time):
         part = np.flatnonzero(requests.time == moment)
@@ -182,12 +182,15 @@ def _by_exposure(
 
 
 def exposed(session: Session, resident: Resident, requests: Requests) -> Requests:
-    """Give requests of one moment with the events of each item in the time before it."""
+    """Give requests of one moment with the events of each item in the time before it.
+
+    That of a session, which has none, is the present.
+    """
     before = resident.model.exposure_microseconds()
-    if before is None or requests.time is None or len(requests) == 0:
+    if before is None or len(requests) == 0:
         return requests
-    moment = int(requests.time[0])
-    reader = purchase_reader(session, live=True)
+    reader = purchase_reader(session, live=requests.time is not None)
+    moment = (reader.now or 0) if requests.time is None else int(requests.time[0])
     events = np.zeros(len(resident.ids))
     for text, count in session.rows(
         "SELECT p.item_id::VARCHAR, count(*) "

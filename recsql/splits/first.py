@@ -76,12 +76,14 @@ def _split(
     if len(users) == 0 or len(learned.item) == 0:
         return []
     nothing = events.select(np.zeros(len(events.item), dtype=bool)).of_users(users)
-    requests = Requests.of_customers(np.full(len(users), -1), nothing, exclude_bought=True)
+    begun = events.user_ptr[:-1][users]
+    requests = Requests.of_customers(
+        np.full(len(users), -1), nothing, time=events.time[begun], exclude_bought=True
+    )
     if first.user_features is not None:
         requests = replace(requests, features=first.user_features.of_rows(users))
     if events.context is not None:
-        context = events.context.of_rows(events.user_ptr[:-1][users])
-        requests = replace(requests, context=context)
+        requests = replace(requests, context=events.context.of_rows(begun))
     kept = np.zeros(len(sizes), dtype=bool)
     kept[users] = True
     truth = item[np.repeat(kept, sizes)]

@@ -17,6 +17,7 @@ from recsql.statements.core import (
 def forget_user(call: Call, user_id: object) -> Rows:
     """Take a customer out of everything that recsql reads, stores and has learned."""
     from recsql.data.bind import id_types, readable_sources
+    from recsql.networks.leftovers import delete_leftovers
     from recsql.store.forgotten import as_stored, forget, is_removal_pending
 
     session = call.session
@@ -34,5 +35,6 @@ def forget_user(call: Call, user_id: object) -> Rows:
     with session.transaction():
         hidden, deleted = forget(session, user, readable)
         pending = is_removal_pending(session)
+    delete_leftovers(days=0)  # of trainings that knew them
     step = "CALL recsql.refresh(): models learn again without them." if pending else ""
     return [(user, hidden, deleted, step)]

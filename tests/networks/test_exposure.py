@@ -25,7 +25,7 @@ def test_rates_are_shares_of_the_period_before_with_some_events_more(
         [[item for _, item in rows]], N_ITEMS, time=np.array([at for at, _ in rows], dtype=np.int64)
     )
     exposure = Exposure.of(events, PERIOD, smoothing)
-    (found,) = exposure.log_rates(np.array([period]), np.arange(N_ITEMS))
+    (found,) = exposure.log_rates(np.array([period]))
     before = [item for at, item in rows if at // PERIOD == period - 1]
     every = [item for _, item in rows]
     more = smoothing * max(len(set(every)), 1)
@@ -36,5 +36,7 @@ def test_rates_are_shares_of_the_period_before_with_some_events_more(
         for item, one in enumerate(raised)
     ]
     assert found == pytest.approx(expected, rel=1e-5)
+    at = exposure.log_rates_at(np.array([[period]]), np.arange(N_ITEMS)[::-1])
+    assert at[0, ::-1].tolist() == found.tolist()
     counts = [np.bincount(one, minlength=N_ITEMS).astype(float) for one in (before, every)]
     assert log_rates_of(*counts, smoothing) == pytest.approx(expected, rel=1e-5)

@@ -175,6 +175,16 @@ def test_scores_that_are_no_numbers_are_refused_when_they_are_asked_for() -> Non
         model.recommend(asked([[6]], 20), 2)
 
 
+def test_an_error_without_a_text_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    network = brought(SCORES, signature_of(SCORES, IDS))
+    monkeypatch.setattr(network.graph, "run", full)
+    with pytest.raises(StateError, match=r"got: MemoryError\. Export it"):
+        network.answer(np.ones((1, 2), dtype=np.int64), np.array([2]))
+
+
 # What is refused
 
 
@@ -361,7 +371,8 @@ def test_a_signature_that_is_no_json_is_refused(
     con: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     path = write(tmp_path, *whole())
-    for text in ("{", "[]", '{"network": "mine"}'):
+    opset = path.with_suffix(".json").read_text().replace('"opset": 17', '"opset": Infinity')
+    for text in ("{", "[]", '{"network": "mine"}', opset):
         path.with_suffix(".json").write_text(text)
         with pytest.raises(StateError, match="A signature must be JSON with network, opset"):
             recsql.import_model(con, path)

@@ -12,8 +12,11 @@ pytest.importorskip("torch")
 from shop import check_answers_alone
 
 import recsql
+from recsql.database import Session
 from recsql.models import network
-from recsql.selection import competition
+from recsql.models.gru import GRU
+from recsql.models.hrnn_meta import HRNNMeta
+from recsql.selection import competition, upkeep
 
 
 def shop(path: str = ":memory:") -> duckdb.DuckDBPyConnection:
@@ -134,3 +137,68 @@ def test_a_damaged_graph_lets_the_model_before_it_answer_with_a_warning(tmp_path
     with pytest.warns(RuntimeWarning, match="answers in place of the incumbent"):
         found = con.sql("SELECT any_value(model) FROM recommend_next(3, k := 3)").fetchall()
     assert found == [("markov",)]
+
+
+def test_the_trend_of_a_session_is_that_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        GRU, "variants", lambda *, real_time: [GRU(n_epochs=2, trend=True, smoothing=0.1)]
+    )
+    con = shop()
+    recsql.train(con, task="next", models=["gru"])
+    query = "SELECT r.item_id FROM recommend_session([1, 2, 3], k := 11) AS r WHERE r.rank = 1"
+    before = con.sql(query).fetchall()
+    other = (int(before[0][0]) + 1) % 11
+    con.execute(
+        f"INSERT INTO clicks SELECT 1000 + i, {other}, c.latest + INTERVAL 1 SECOND, 'click' "
+        "FROM range(5000) AS r(i), (SELECT max(t) AS latest FROM clicks) AS c"
+    )
+    assert con.sql(query).fetchall() == [(other,)]
+
+
+def test_a_refresh_goes_on_where_a_network_cannot_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    con = shop()
+    recsql.train(con, task="next", models=["gru"])
+    asked = "FROM recommend_next(3, k := 5)"
+    before = con.sql(asked).fetchall()
+
+    def broken(self: GRU, purchases: object) -> None:
+        raise RuntimeError("a kernel is missing")
+
+    monkeypatch.setattr(GRU, "_learned", broken)
+    con.execute("UPDATE recsql.settings SET value = '30' WHERE name = 'max_group_items'")
+    assert recsql.refresh(con).rows[0][0] == "rebuilt"
+    assert con.sql(asked).fetchall() == before
+    noted = con.sql(
+        "SELECT r.changes ->> '$.not_learned.next' FROM recsql.runs AS r "
+        "WHERE r.statement = 'refresh'"
+    ).fetchall()
+    assert noted == [("a kernel is missing",)]
+
+
+def test_what_came_since_is_measured_with_the_attributes_of_customers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Everyone begins with the same item; what comes next depends on the country."""
+    monkeypatch.setattr(upkeep, "K", 1)
+    settings = {"n_epochs": 15, "learning_rate": 0.01, "held_out": 0.0}
+    monkeypatch.setattr(HRNNMeta, "variants", lambda *, real_time: [HRNNMeta(**settings)])
+    con = recsql.connect()
+    con.execute(
+        "CREATE TABLE clicks AS SELECT i AS u, CASE WHEN n = 0 THEN 'first' ELSE "
+        "'of ' || (i % 3) END AS p, TIMESTAMP '2024-01-01' + INTERVAL (i + n * 300) MINUTE AS t "
+        "FROM range(200) AS a(i), range(2) AS b(n)"
+    )
+    con.execute(
+        "CREATE TABLE people AS SELECT i AS u, 'c' || (i % 3) AS country FROM range(400) AS a(i)"
+    )
+    recsql.bind_interactions(con, "clicks", user_id="u", item_id="p", ts="t")
+    recsql.bind_users(con, "people", user_id="u", attributes=["country"])
+    recsql.train(con, task="next", models=["hrnn_meta"])
+    con.execute(
+        "INSERT INTO clicks SELECT i, CASE WHEN n = 0 THEN 'first' ELSE 'of ' || (i % 3) END, "
+        "CASE WHEN n = 0 THEN '2024-01-01' ELSE '2024-02-01' END::TIMESTAMP + INTERVAL (i) MINUTE "
+        "FROM range(200, 300) AS a(i), range(2) AS b(n)"
+    )
+    rates = upkeep.live_hit_rate(Session(con.cursor()))
+    assert rates is not None
+    assert rates[0] == 1.0

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from histories import events_of, only  # noqa: E402
 from recsql.onnx_models._pairs import (  # noqa: E402
     MixedProposal,
+    chance_above,
     histories,
     pair_loss,
     with_unknown,
@@ -211,6 +212,22 @@ def test_a_mixed_proposal_draws_as_its_shift_says() -> None:
     drawn = proposal.draw(20_000, np.random.default_rng(0))
     assert np.bincount(drawn, minlength=3) / 20_000 == pytest.approx([0.35, 0.65, 0], abs=0.02)
     assert np.exp(proposal.shift).tolist() == pytest.approx([0.7, 1.3, 1.0], rel=1e-5)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_rounds_are_judged_by_what_is_above_a_purchase(seed: int, outputs: int) -> None:
+    rng = np.random.default_rng(seed)
+    logit = rng.choice([-1.0, 0.0, 0.5, np.nan], (4, 6, outputs), p=[0.3, 0.3, 0.35, 0.05])
+    kind = rng.integers(-1, outputs, 4)
+    found = chance_above(torch.from_numpy(logit).float(), torch.from_numpy(kind))
+    sharp = chance_above(torch.from_numpy(1e3 * logit).float(), torch.from_numpy(kind))
+    for row in range(4):
+        own, *others = logit[row, :, max(kind[row], 0)].tolist()
+        chances = [1.0 if np.isnan(one - own) else 1 / (1 + np.exp(own - one)) for one in others]
+        assert float(found[row]) == pytest.approx(np.mean(chances))
+        shares = [0.5 if one == own else float(not one < own) for one in others]
+        assert float(sharp[row]) == pytest.approx(np.mean(shares))
 
 
 @given(st.integers(0, 99), st.integers(1, 9), st.integers(1, 5), st.integers(1, 6))

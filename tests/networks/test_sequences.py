@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
 from histories import only  # noqa: E402
+from recsql.onnx_models import _recurrent, _sequences  # noqa: E402
 from recsql.onnx_models._export import export  # noqa: E402
 from recsql.onnx_models._mixed_items import MixedItems  # noqa: E402
 from recsql.onnx_models._recurrent import RecurrentLesson  # noqa: E402
@@ -20,8 +23,9 @@ from recsql.onnx_models._sequences import (  # noqa: E402
     held_out_moments,
     ranks,
 )
+from recsql.onnx_models._softmax import Targets  # noqa: E402
 
-from recsql.data.events import Events, Feedback, pointers  # noqa: E402
+from recsql.data.events import UNDATED, Events, Feedback, pointers  # noqa: E402
 from recsql.data.features import Features  # noqa: E402
 from recsql.errors import ParameterError, StateError, TrainingError  # noqa: E402
 from recsql.models.gru import GRU  # noqa: E402
@@ -31,6 +35,7 @@ from recsql.models.network import GRAPH, SIGNATURE, graph_of  # noqa: E402
 from recsql.models.purchases import Purchases  # noqa: E402
 from recsql.models.requests import Requests  # noqa: E402
 from recsql.models.sasrec import SASRec  # noqa: E402
+from recsql.networks.exposure import Exposure  # noqa: E402
 from recsql.networks.recurrent import Scales  # noqa: E402
 from recsql.networks.signature import read_signature  # noqa: E402
 
@@ -92,11 +97,61 @@ def test_rounds_are_judged_by_the_mean_gain_of_ranks() -> None:
         def items(self, code: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
             return torch.zeros(4, 1), torch.tensor([4.0, 3.0, 1.0, 1.0])
 
-    known = events([[1, 2]] * 3, [[3, 0], [3, 1], [1, 2]])
-    hidden = np.array([False, True] * 3)
+    known = events([[1, 2]] * 4, [[3, 0], [3, 1], [1, 2], [0, 1]])
+    hidden = np.array([False, True] * 3 + [False] * 2)
     found = SequenceLesson(known, SASRec(), hidden).held_out_loss(Given(), torch.device("cpu"))
     gain = 1.0 / np.log2([2.0, 3.0, 4.5])  # equals share places 3 and 4
     assert found == pytest.approx(1.0 - gain.mean())
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1, 20, 10_000]), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_ranks_are_found_some_at_a_time(seed: int, at_a_time: int, shifted: bool) -> None:
+    torch.manual_seed(seed)
+    state, table, bias = torch.randn(5, 3), torch.randn(9, 3), torch.randn(9)
+    targets = Targets(
+        torch.sort(torch.randint(0, 5, (12,))).values, torch.randint(0, 9, (12,)), torch.ones(12)
+    )
+    more = torch.randn(5, 9) if shifted else torch.zeros(5, 9)
+    scores = (state @ table.T + bias + more)[targets.owner]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_sequences, "MOST_RANKED", at_a_time)
+        shift = (lambda states: more[states]) if shifted else None
+        found = _sequences.target_ranks(state, table, bias, targets, shift)
+    own = scores[torch.arange(12), targets.item][:, None]
+    assert found.tolist() == (1 + (scores > own + 1e-6).sum(dim=1)).tolist()
+
+
+def test_the_trend_is_added_by_the_time_of_each_target() -> None:
+    rng = np.random.default_rng(5)
+    times = np.sort(rng.integers(1, 96 * HOUR, (40, 6)), axis=1)
+    known = events(times.tolist(), rng.integers(0, 9, (40, 6)).tolist())
+    hidden = np.zeros(240, dtype=bool)
+    drawn = {"dense_items": 5, "n_negatives": 4}
+    found = []
+    for more in ({}, drawn):
+        model = GRU(trend=True, trend_hours=12.0, temperature=2.0, **more)  # type: ignore[arg-type]
+        lesson = RecurrentLesson(known, model, hidden, Scales.learn(known), None)
+        found += lesson.batches(np.random.default_rng(0), 64)
+    exposure = Exposure.of(known, model.trend_microseconds, model.smoothing)
+    for batch in found:
+        rates = exposure.log_rates(batch["period"]) / 2.0
+        given_ = {name: torch.from_numpy(values) for name, values in batch.items()}
+        if "drawn" in batch:
+            owner = batch["owner"]
+            assert batch["shift_drawn"] == pytest.approx(rates[:, batch["drawn"]])
+            assert batch["shift_target"] == pytest.approx(rates[owner, batch["target"]])
+        else:
+            shift = lesson.shift_of(given_)
+            assert shift is not None
+            chosen = torch.tensor([3, 0, 5])
+            assert shift(chosen).numpy() == pytest.approx(rates[chosen.numpy()])
+
+
+def test_where_nothing_follows_nothing_is_learned_and_it_is_said() -> None:
+    for model in (GRU(), HRNN(), SASRec()):
+        with pytest.raises(TrainingError, match=rf"{model.name} must have a customer with events"):
+            model.fit(only(events([[5, 5], [7]], [[0, 1], [2]])))
 
 
 def test_long_histories_are_windows_that_together_ask_for_everything_once() -> None:
@@ -160,16 +215,36 @@ def test_equal_scores_share_their_ranks_and_what_is_no_number_ranks_last() -> No
 
 
 def test_an_item_without_attributes_keeps_all_of_its_own_vector() -> None:
-    settings = HRNNMeta(n_factors=4, warm_mix=1.0)
+    network = HRNNMeta(n_factors=4, warm_mix=1.0)
     features = Features(np.array([0, 1, 1, 1]), np.zeros(1, dtype=np.int32), (("colour", "red"),))
-    items = MixedItems(settings, np.array([5, 5, 0]), features)
+    items = MixedItems(network, np.array([5, 5, 0]), features)
     torch.nn.init.ones_(items.bias.weight)
     for module in (items.train(), items.eval()):
         vector, bias = module()
-        assert torch.equal(vector[1], items.own.weight[1])
-        assert bias[1] == 1
+        assert torch.equal(vector[1:], items.own.weight[1:])
+        assert bias[1:].tolist() == [1, 1]
     told, _ = items.by_attributes(features)
-    assert torch.equal(vector[[0, 2]], told[[0, 2]])
+    assert torch.equal(vector[0], told[0])
+
+
+def test_an_item_seen_only_in_what_was_held_out_is_no_favourite() -> None:
+    """Items 30 to 39 have no attributes and are bought last, once, by customers held out."""
+    rng = np.random.default_rng(4)
+    rows = [[*rng.permutation(30)[:5].tolist()] for _ in range(100)]
+    for n in range(10):
+        rows[n][-1] = 30 + n
+    known = events([[1, 2, 3, 4, 5]] * 100, rows, 40)
+    ptr = np.concatenate([np.arange(31), np.full(10, 30)])
+    features = Features(ptr, np.zeros(30, dtype=np.int32), (("c", "r"),))
+    bound = Purchases(**(vars(only(known)) | {"item_features": features}))
+    hidden = np.zeros(500, dtype=bool)
+    hidden[4:50:5] = True  # the last moments of the first ten
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_recurrent, "held_out_moments", lambda *_: hidden)
+        model = HRNNMeta(n_epochs=10).fit(bound)
+    asked = Requests.of_customers(np.full(50, -1), known.of_users(np.arange(50, 100)))
+    order = model.recommend(asked, 40).item
+    assert np.isin(order, np.arange(30, 40)).argmax(axis=1).min() >= 15
 
 
 def test_an_item_that_comes_next_for_its_buyers_is_ranked_first() -> None:
@@ -185,16 +260,36 @@ def test_an_item_that_comes_next_for_its_buyers_is_ranked_first() -> None:
 
 def test_the_answer_depends_on_the_time_that_has_passed() -> None:
     """Within the hour customers take item 1 after item 0, a day later item 2."""
-    soon = [[0, HOUR // 6]] * 200
-    late = [[0, 24 * HOUR]] * 200
+    soon = [[HOUR, HOUR + HOUR // 6]] * 200
+    late = [[HOUR, 25 * HOUR]] * 200
     rows = events(soon + late, [[0, 1]] * 200 + [[0, 2]] * 200)
     model = HRNN(n_epochs=20).fit(only(rows))
-    asked = events([[0]] * 2, [[0]] * 2)
-    moment = np.array([HOUR // 6, 24 * HOUR])
+    asked = events([[HOUR]] * 2, [[0]] * 2)
+    moment = np.array([HOUR + HOUR // 6, 25 * HOUR])
     found = model.recommend(Requests.of_customers(np.full(2, -1), asked, time=moment), 1)
     assert found.item[:, 0].tolist() == [1, 2]
+    session = events([[0, 1, 2]], [[0, 1, 0]])  # nobody says when
+    gap = model._inputs(Requests.of_customers(np.array([-1]), session))["gap"]
+    assert gap[0, 1] == gap[0, 2] < 0
     assert model.reads_time()
     assert not GRU().reads_time()
+
+
+def test_times_that_are_not_known_make_no_gaps() -> None:
+    dated = [[100 * HOUR, 101 * HOUR, 104 * HOUR]] * 20
+    times = [[UNDATED, *row[1:]] for row in dated]
+    scales = Scales.learn(events(dated + times, [[0, 1, 2]] * 40))
+    assert scales.gap_most == pytest.approx(np.log1p(3 * 3600))
+    (gap,) = scales.gaps(np.array([UNDATED]), np.array([100 * HOUR]))
+    assert gap == 0.0
+
+
+def test_kinds_of_events_are_kept_as_they_are() -> None:
+    for kinds in ((), ("",), ("a\nb", "c"), ("é", "\\")):
+        known = events([[1, 2]], [[0, 1]])
+        said = Feedback(np.zeros(2, dtype=np.float32), np.zeros(2, dtype=np.int16), kinds)
+        scales = Scales.learn(Events(**(vars(known) | {"feedback": said})))
+        assert Scales.of_arrays(scales.arrays()) == scales
 
 
 def test_an_item_that_nobody_bought_is_recommended_by_its_attributes() -> None:

@@ -13,7 +13,6 @@ from recsql.onnx_models import _softmax  # noqa: E402
 from recsql.onnx_models._sequences import is_drawn  # noqa: E402
 from recsql.onnx_models._softmax import (  # noqa: E402
     Proposal,
-    Shift,
     Targets,
     sampled_softmax_loss,
     softmax_loss,
@@ -43,7 +42,7 @@ def test_the_loss_and_its_gradient_are_those_of_the_softmax(
 ) -> None:
     given_, targets = problem(seed)
     row, table = torch.randint(0, 3, (6,)), torch.randn(3, 9)
-    shift, offset = (Shift(row, table), table[row]) if shifted else (None, None)
+    shift, offset = (lambda states: table[row[states]], table[row]) if shifted else (None, None)
     most, _softmax.MOST_LOGITS = _softmax.MOST_LOGITS, at_a_time
     try:
         ours = [value.clone().requires_grad_() for value in given_]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,11 +14,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from recsql.onnx_models import _training  # noqa: E402
-from recsql.onnx_models._checkpoints import Checkpoint  # noqa: E402
-from recsql.onnx_models._device import chosen_device, reproducible  # noqa: E402
+from recsql.onnx_models._checkpoints import Checkpoint, checkpoint_of  # noqa: E402
+from recsql.onnx_models._device import (  # noqa: E402
+    chosen_device,
+    memory_errors,
+    reproducible,
+)
 from recsql.onnx_models._training import Course, Schedule, train  # noqa: E402
 
 from recsql.errors import ParameterError, TrainingError  # noqa: E402
+from recsql.networks.leftovers import delete_leftovers, training_folder  # noqa: E402
 from recsql.networks.limits import learning_until, told_to  # noqa: E402
 
 
@@ -38,7 +44,7 @@ class Points:
         self.x = rng.standard_normal((96, 3)).astype(np.float32)
         self.y = self.x @ np.array([1.0, -2.0, 0.5], dtype=np.float32)
         self.trouble, self.held_out = trouble, held_out
-        self.round, self.sizes, self.n_rows = 0, [], 64
+        self.round, self.sizes, self.n_rows, self.least_steps = 0, [], 64, 4
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[Mapping[str, np.ndarray]]:
         self.round += 1
@@ -60,15 +66,10 @@ class Points:
         return float(((found - torch.from_numpy(self.y[64:])) ** 2).mean())
 
 
-@pytest.fixture(autouse=True)
-def _four_steps_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_training, "STEPS_A_ROUND", 4)
-
-
-def test_of_few_rows_batches_are_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_few_rows_batches_are_smaller() -> None:
     for steps, size in ((4, 16), (6, 10), (1_000, 8)):
-        monkeypatch.setattr(_training, "STEPS_A_ROUND", steps)
         points = Points()
+        points.least_steps = steps
         train(Line(), points, schedule(n_epochs=1))
         assert points.sizes[0] == size
 
@@ -84,7 +85,6 @@ def schedule(**changes: Any) -> Schedule:
         "rate_patience": 1,
         "seed": 1,
         "device": "cpu",
-        "n_threads": 1,
     }
     return Schedule(**(settings | changes))
 
@@ -254,12 +254,62 @@ def test_a_full_device_halves_the_batch_and_at_last_goes_on_with_the_processor(
     assert (course.batch_size, course.step) == (16, 4)
 
 
-def test_a_processor_without_memory_is_an_error_of_memory() -> None:
-    def full(number: int, loss: torch.Tensor) -> torch.Tensor:
-        raise torch.OutOfMemoryError("no room")
+def test_a_full_device_lets_the_processor_learn_from_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the first batch: the weights have no room, or what is asked of them before."""
+    monkeypatch.setattr(_training, "chosen_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(_training, "LEAST_BATCH", 16)
 
-    with pytest.raises(MemoryError, match="torch found no memory for a batch"):
-        trained(Points(full))
+    class Heavy(Line):
+        def to(self, *given: Any, **named: Any) -> Any:
+            if given == (torch.device("cuda"),):
+                raise torch.OutOfMemoryError("no room")
+            return super().to(*given, **named)
+
+    with pytest.warns(RuntimeWarning, match="learning goes on with the CPU"):
+        course = train(Heavy(), Points(), schedule(n_epochs=1))
+    assert course.epoch == 1
+
+    class Light(Line):
+        def to(self, *given: Any, **named: Any) -> Any:
+            return self if given == (torch.device("cuda"),) else super().to(*given, **named)
+
+    class Asked(Points):
+        def held_out_loss(self, module: Line, device: torch.device) -> float | None:
+            if device.type != "cpu":
+                raise torch.OutOfMemoryError("no room")
+            return super().held_out_loss(module, device)
+
+    with pytest.warns(RuntimeWarning, match="learning goes on with the CPU"):
+        course = train(Light(), Asked(), schedule(n_epochs=1), goes_on=True)
+    assert course.epoch == 1
+
+
+def test_a_processor_without_memory_is_an_error_of_memory() -> None:
+    with pytest.raises(MemoryError, match="torch found no memory"), memory_errors():
+        torch.empty(2**50, dtype=torch.uint8)
+    with pytest.raises(MemoryError, match="torch found no memory"), memory_errors():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="shapes"), memory_errors():
+        raise RuntimeError("shapes differ")
+
+
+def test_what_killed_trainings_left_is_deleted_when_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    delete_leftovers()  # there is no folder yet
+    training_folder().mkdir(parents=True)
+    for name, days in (("old.npz", 8), ("old.1.tmp", 9), ("new.npz", 1)):
+        path = training_folder() / name
+        path.write_bytes(b"weights")
+        at = time.time() - days * 86_400
+        os.utime(path, (at, at))
+    checkpoint_of("settings", [np.zeros(3)])
+    assert [path.name for path in training_folder().iterdir()] == ["new.npz"]
+    delete_leftovers(days=0)
+    assert list(training_folder().iterdir()) == []
 
 
 def test_the_device_is_chosen_by_name() -> None:

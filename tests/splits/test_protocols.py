@@ -409,6 +409,12 @@ def test_paper_first_learns_first_baskets_of_others(seed: int) -> None:
                 begun = min((r.time, r.basket) for r in own)[1]
                 first = {r.item for r in own if r.basket == begun}
                 assert set(of_user(events_of(part), place)) <= first
+            asked_at = queries.requests.time
+            assert asked_at is not None
+            assert asked_at.tolist() == [
+                min(r.time for r in rows if r.user == users[place])
+                for place in queries.owner.tolist()
+            ]
             features_asked = queries.requests.features
             assert features_asked is not None
             assert features_asked.n_rows == len(queries)

@@ -10,6 +10,7 @@ import pytest
 import shop
 
 import recsql
+from recsql.networks.leftovers import training_folder
 
 Con = duckdb.DuckDBPyConnection
 TASKS = ("bundle", "next", "for_you", "first")
@@ -50,6 +51,20 @@ def state_naming(con: Con, user: Any) -> dict[str, int]:
 def learned_by(con: Con) -> bytes:
     """Give all bytes of all artifacts."""
     return b"".join(row[0] for row in rows(con, "SELECT bytes FROM recsql.artifacts"))
+
+
+def test_what_killed_trainings_left_goes_with_a_customer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    training_folder().mkdir(parents=True)
+    left = training_folder() / "weights.npz"
+    left.write_bytes(b"weights")
+    con = recsql.connect()
+    shop.fill(con)
+    shop.bind(con)
+    con.execute("CALL recsql.forget_user(1)")
+    assert not left.exists()
 
 
 def test_a_customer_is_gone_at_once_and_from_models_after_a_refresh() -> None:
