@@ -222,8 +222,9 @@ def read_events(
     said = ", e.rating, e.event" if reader.has_feedback else ""
     asked = "" if context is None else context.select("e")
     rows = session.arrow(
-        "SELECT e.actor, e.code, coalesce(e.time, 0) AS time, e.time IS NOT NULL AS dated, "
-        "e.strength::FLOAT AS strength, coalesce(b.number, -1) AS basket, "
+        f"SELECT e.actor, e.code, coalesce(e.time, {UNDATED}) AS time, "
+        "e.time IS NOT NULL AS dated, e.strength::FLOAT AS strength, "
+        "coalesce(b.number, -1) AS basket, "
         f"coalesce(s.number, -1) AS session{said}{asked} FROM _recsql_event AS e "
         "LEFT JOIN _recsql_basket_number AS b ON b.actor = e.actor AND b.id = e.basket_id "
         "LEFT JOIN _recsql_session_number AS s ON s.actor = e.actor AND s.id = e.session_id "

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsql.data.bind import id_types
 from recsql.data.context import ContextReader
-from recsql.data.events import Events, feedback_of, number_in_order, pointers
+from recsql.data.events import UNDATED, Events, feedback_of, number_in_order, pointers
 from recsql.data.purchases import PurchaseReader
 from recsql.database import Session, literal
 from recsql.kernels.windows import breaks, time_windows
@@ -23,8 +23,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_LISTED = 50  # customers whose ids stand in the text of a query
 _LIVE_COLUMNS = (
-    "p.item_id::VARCHAR AS item, coalesce(p.time, 0) AS time, p.time IS NOT NULL AS dated, "
-    "p.strength::FLOAT AS strength, p.quantity, p.basket_id, p.session_id, p.rating, p.event"
+    f"p.item_id::VARCHAR AS item, coalesce(p.time, {UNDATED}) AS time, "
+    "p.time IS NOT NULL AS dated, p.strength::FLOAT AS strength, p.quantity, p.basket_id, "
+    "p.session_id, p.rating, p.event"
 )
 _NOT_READ = ("day", "row_hash")  # columns of purchases
 _LIVE_ORDER = "asked, time, p.basket_id NULLS FIRST, p.session_id NULLS FIRST, p.item_id"

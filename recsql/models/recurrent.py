@@ -241,7 +241,7 @@ class RecurrentNetwork(SequenceNetwork, RecurrentEncoder):
 
     def _learned(self, purchases: Purchases) -> SequenceParts:
         if self.trend:
-            self._count_lately(self._read(purchases.events), self._unsold(purchases))
+            self._count_lately(self._read(purchases.events).dated(), self._unsold(purchases))
         return super()._learned(purchases)
 
     def _count_lately(self, events: Events, unsold: Unsold | None) -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from recsql.columns import MICROSECONDS_PER_DAY
-from recsql.data.events import Events
+from recsql.data.events import UNDATED, Events
 from recsql.errors import ParameterError
 from recsql.kernels.repeat_states import States, walk
 from recsql.models.base import Array, Model
@@ -189,7 +189,7 @@ def states_of(
         until = np.full(events.n_users, LAST_DAY, dtype=np.int64)
     if quantity is None:
         quantity = np.ones(len(events.item))
-    quantity, events = quantity[events.time != 0], events.dated()
+    quantity, events = quantity[events.time != UNDATED], events.dated()
     return walk(
         events.user_ptr,
         events.item,
