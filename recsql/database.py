@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -61,6 +62,7 @@ class Session:
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self.con = con
         self._known: dict[str, list[tuple[Any, ...]]] | None = None
+        self._began: int | None = None
         self._debug = os.environ.get("RECSQL_DEBUG", "") not in ("", "0")
 
     def execute(self, sql: str, parameters: Sequence[object] | None = None) -> None:
@@ -102,6 +104,29 @@ class Session:
         self._log(sql)
         return self.con.sql(sql).to_arrow_table()
 
+    def few(self, sql: str, types: Mapping[str, str]) -> pa.Table:
+        """Run a query of few rows and fetch it as an Arrow table; planned once, not twice.
+
+        Parameters
+        ----------
+        types : names and Arrow types of its columns; values of another type become text
+        """
+        import pyarrow as pa
+
+        columns = zip(*self.rows(sql), strict=True)
+        found = [list(column) for column in columns] or [[] for _ in types]
+        return pa.table(
+            {
+                name: pa.array(_texts(column) if kind == "string" else column, kind)
+                for (name, kind), column in zip(types.items(), found, strict=True)
+            }
+        )
+
+    @property
+    def moment(self) -> int:
+        """Give the present in microseconds since 1970; within a transaction when it began."""
+        return self._began or time.time_ns() // 1000
+
     @contextmanager
     def loaded(self, **tables: pa.Table) -> Iterator[None]:
         """Make Arrow tables readable under their names within the block."""
@@ -119,14 +144,14 @@ class Session:
     def transaction(self) -> Iterator[None]:
         """Commit what the block does, or roll all of it back when it raises."""
         self.con.execute("BEGIN TRANSACTION")
-        self._known = {}
+        self._known, self._began = {}, time.time_ns() // 1000
         try:
             yield
         except BaseException:
             self._roll_back()
             raise
         finally:
-            self._known = None
+            self._known = self._began = None
         self.con.execute("COMMIT")
 
     def _unload(self, names: Iterable[str]) -> None:
@@ -143,3 +168,7 @@ class Session:
     def _log(self, sql: str) -> None:
         if self._debug:
             print(f"-- recsql\n{sql}\n", file=sys.stderr)
+
+
+def _texts(values: Iterable[object]) -> list[str | None]:
+    return [None if value is None else str(value) for value in values]

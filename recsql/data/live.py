@@ -22,13 +22,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 MOST_LISTED = 50  # customers whose ids stand in the text of a query
-_LIVE_COLUMNS = (
-    f"p.item_id::VARCHAR AS item, coalesce(p.time, {UNDATED}) AS time, "
-    "p.time IS NOT NULL AS dated, p.strength::FLOAT AS strength, p.quantity, p.basket_id, "
-    "p.session_id, p.rating, p.event"
-)
 _NOT_READ = ("day", "row_hash")  # columns of purchases
-_LIVE_ORDER = "asked, time, p.basket_id NULLS FIRST, p.session_id NULLS FIRST, p.item_id"
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ def _history(
     n_items: int,
     context: ContextReader | None,
 ) -> LiveHistory:
-    """Make a history of rows in the order of ``_LIVE_ORDER``."""
+    """Make a history of rows in the order of ``_order``."""
     asked = np.asarray(rows.column("asked").to_numpy())
     item, unknown = _item_codes(rows.column("item"), code_of, n_items)
     time = np.asarray(rows.column("time").to_numpy())
@@ -197,8 +191,8 @@ def gather_everyone(session: Session, reader: PurchaseReader, *, with_bound: boo
     )
     session.execute(
         f"CREATE OR REPLACE TEMP TABLE _recsql_everyones AS SELECT e.place AS asked, "
-        f"{_LIVE_COLUMNS}, p.context FROM ({reader.sql}) AS p JOIN _recsql_everyone AS e "
-        f"ON e.user_id = p.user_id ORDER BY {_LIVE_ORDER}, p.context"
+        f"{_columns(reader)}, p.context FROM ({reader.sql}) AS p JOIN _recsql_everyone AS e "
+        f"ON e.user_id = p.user_id ORDER BY {_order(reader)}, p.context"
     )
     counts = session.arrow("SELECT e.purchases FROM _recsql_everyone AS e ORDER BY e.place")
     return np.asarray(counts.column(0).to_numpy())
@@ -293,20 +287,21 @@ def _rows(
 
     kind = id_types(session)["user_id_type"]
     more, last = ("", "") if context is None else (context.select("p"), ", p.context")
-    columns = [name for name in reader.columns if name not in _NOT_READ]
+    purchases = reader.select(*(name for name in reader.columns if name not in _NOT_READ))
 
-    def read(asked: str, source: str, condition: str) -> pa.Table:
-        return session.arrow(
-            f"SELECT {asked} AS asked, {_LIVE_COLUMNS}{more} FROM ({reader.select(*columns)}) AS p "
-            f"{source} WHERE {condition} ORDER BY {_LIVE_ORDER}{last}"
+    def query(asked: str, source: str, condition: str) -> str:
+        return (
+            f"SELECT {asked} AS asked, {_columns(reader)}{more} FROM ({purchases}) AS p "
+            f"{source} WHERE {condition} ORDER BY {_order(reader)}{last}"
         )
 
     if len(users) == 1:  # a join would take longer to plan than all the rest to run
-        return read("0::INTEGER", "", f"{_until(until[0])}{_only(users, kind)}")
+        one = query("0::INTEGER", "", f"{_until(until[0])}{_only(users, kind)}")
+        return session.arrow(one) if context else session.few(one, _types(reader))
     join = f"JOIN {{}} AS a ON p.user_id = TRY_CAST(a.id AS {kind})"
     condition = f"(a.until IS NULL OR p.time IS NULL OR p.time <= a.until){_only(users, kind)}"
     if 1 < len(users) <= MOST_LISTED:
-        return read("a.asked", join.format(_as_values(users, until)), condition)
+        return session.arrow(query("a.asked", join.format(_as_values(users, until)), condition))
     table = pa.table(
         {
             "asked": pa.array(range(len(users)), pa.int32()),
@@ -315,7 +310,44 @@ def _rows(
         }
     )
     with session.loaded(_recsql_asked=table):
-        return read("a.asked", join.format("_recsql_asked"), condition)
+        return session.arrow(query("a.asked", join.format("_recsql_asked"), condition))
+
+
+def _bound(reader: PurchaseReader) -> list[str]:
+    """Name the columns that are read where they are bound: DuckDB takes time to plan each."""
+    read = {"basket_id": reader.baskets == "bound", "session_id": reader.sessions == "bound"}
+    read |= dict.fromkeys(("rating", "event"), reader.has_feedback)
+    return [name for name, wanted in read.items() if wanted]
+
+
+def _columns(reader: PurchaseReader) -> str:
+    every = [
+        "p.item_id::VARCHAR AS item",
+        f"coalesce(p.time, {UNDATED}) AS time",
+        "p.time IS NOT NULL AS dated",
+        "p.strength::FLOAT AS strength",
+        "p.quantity",
+        *(f"p.{name}" for name in _bound(reader)),
+    ]
+    return ", ".join(every)
+
+
+def _types(reader: PurchaseReader) -> dict[str, str]:
+    """Give the Arrow types of ``asked`` and ``_columns``; ids as text."""
+    fixed = {
+        "asked": "int32",
+        "item": "string",
+        "time": "int64",
+        "dated": "bool",
+        "strength": "float",
+        "quantity": "double",
+    }
+    return fixed | {name: "double" if name == "rating" else "string" for name in _bound(reader)}
+
+
+def _order(reader: PurchaseReader) -> str:
+    ids = (f"p.{name} NULLS FIRST" for name in _bound(reader) if name.endswith("_id"))
+    return ", ".join(["asked", "time", *ids, "p.item_id"])
 
 
 def _until(moment: int | None) -> str:

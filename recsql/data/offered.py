@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recsql.data.attributes import read_features
-from recsql.data.bind import id_types
+from recsql.data.bind import id_types, is_argument_bound
 from recsql.data.events import Events
 from recsql.data.features import AttributeEncoder, Features
 from recsql.database import Session
@@ -123,6 +123,8 @@ def read_unsold(session: Session, n_sold: int, encoder: AttributeEncoder) -> Uns
 
 def gone_items(session: Session) -> frozenset[str]:
     """Give the items that may not be recommended, as the bound items say at the call."""
+    if not is_argument_bound(session, "items", "available"):
+        return frozenset()
     found = session.rows(
         "SELECT v.item_id::VARCHAR FROM recsql.items AS v WHERE v.item_id IS NOT NULL GROUP BY 1 "
         "HAVING NOT bool_or(coalesce(v.available, true))"

@@ -89,7 +89,7 @@ def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
 
     ``live`` takes the clock for the present instead of looking for the latest time in the data.
     """
-    kind = dict(session.columns("SELECT * FROM recsql.interactions"))["ts"]
+    [(_, kind)] = session.columns("SELECT i.ts FROM recsql.interactions AS i")
     has_ts = is_argument_bound(session, "interactions", "ts")
     real = has_ts and kind in REAL_TIME_TYPES
     now = _now(session, kind, live=live) if has_ts else None
@@ -103,8 +103,8 @@ def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
         sessions = "breaks" if real else "none"
     hours = setting_number(session, "basket_hours", least=0)
     minutes = setting_number(session, "session_gap_minutes", least=0)
-    weights = session.known(
-        "SELECT w.event, w.weight::VARCHAR FROM recsql.event_weights AS w ORDER BY w.event"
+    weights = sorted(
+        session.known("SELECT w.event, w.weight::VARCHAR FROM recsql.event_weights AS w")
     )
     time = time_sql(kind) if has_ts else "NULL::BIGINT"
     # The present moves with the data: only a fixed or clock-bound one excludes rows.
@@ -143,7 +143,7 @@ def _now(session: Session, kind: str, *, live: bool) -> int | None:
             )
         return int(value if integer else session.value("SELECT epoch_us(?::TIMESTAMP)", [text]))
     if live:
-        return None if integer else int(session.value("SELECT epoch_us(now())"))
+        return None if integer else session.moment
     if integer:
         latest = session.value("SELECT max(TRY_CAST(i.ts AS BIGINT)) FROM recsql.interactions AS i")
     else:

@@ -17,11 +17,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 def artifact_versions(session: Session, model_id: str) -> list[tuple[str, str, int]]:
     """Give name, SHA-256 and bytes of each artifact of a model, in order of name."""
-    return session.rows(
-        "SELECT a.name, a.sha256, a.size_bytes FROM recsql.artifacts AS a "
-        "WHERE a.model_id = ? ORDER BY a.name",
+    found = session.rows(
+        "SELECT a.name, a.sha256, a.size_bytes FROM recsql.artifacts AS a WHERE a.model_id = ?",
         [model_id],
     )
+    return sorted(found)
 
 
 def delete_artifacts(session: Session, model_id: str) -> None:

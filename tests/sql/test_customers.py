@@ -172,3 +172,39 @@ def test_a_session_is_answered_by_its_items_whoever_has_it(con: Con) -> None:
 @pytest.mark.parametrize("items", ["NULL", "[]", "['nothing']", "[NULL]"])
 def test_a_session_of_nothing_known_gets_best_sellers(con: Con, items: str) -> None:
     assert len(rows(con, f"FROM recommend_session({items}, k := 3)")) == 3
+
+
+@pytest.mark.parametrize("kind", ["HUGEINT", "UUID", "VARCHAR"])
+def test_a_customer_alone_is_read_as_among_others_whatever_the_type_of_ids(kind: str) -> None:
+    con = recsql.connect()
+    start = {
+        "HUGEINT": f"1{'0' * 30}",
+        "UUID": f"00000000-0000-0000-0000-{'0' * 11}",
+        "VARCHAR": "v",
+    }
+    step = "((e.e + u.u) % 6)::INTEGER"
+    con.execute(
+        f"CREATE TABLE visits AS SELECT u.u AS customer, (u.u * 7 + e.e) % 11 AS item, "
+        f"('{start[kind]}' || nullif({step}, 3))::{kind} AS visit, e.e % 5 + 1 AS stars, "
+        "CASE WHEN e.e % 3 > 0 THEN 'buy' END AS what, "
+        "TIMESTAMP '2024-01-01' + to_hours(e.e * 30) AS ts "
+        "FROM range(12) AS u(u), range(10) AS e(e)"
+    )
+    recsql.bind_interactions(
+        con,
+        "visits",
+        user_id="customer",
+        item_id="item",
+        ts="ts",
+        basket_id="visit",
+        session_id="visit",
+        rating="stars",
+        event="what",
+    )
+    recsql.train(con, task="next", models=["session_knn"])
+    ask = "SELECT r.* FROM {}recommend_next({}, k := 5) AS r ORDER BY ALL"
+    for customer in (0, 5, 99):
+        among = ask.format("(VALUES (0), (5), (99)) AS c(id), ", "c.id").replace(
+            "ORDER", f"WHERE c.id = {customer} ORDER"
+        )
+        assert rows(con, ask.format("", customer)) == rows(con, among)
