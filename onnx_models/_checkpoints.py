@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +20,7 @@ from torch import nn
 from recsql.networks.leftovers import delete_leftovers, training_folder
 from recsql.version import __version__
 
-if TYPE_CHECKING:
-    from ._training import Course
+from ._course import Course
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -80,8 +79,6 @@ class Checkpoint:
         device: torch.device,
     ) -> tuple[Course, dict[str, torch.Tensor]] | None:
         """Take back what was written; None where there is nothing, or nothing that fits."""
-        from ._training import Course
-
         before = {name: value.clone() for name, value in module.state_dict().items()}
         states = [optimizer.state_dict() for optimizer in optimizers]
         try:

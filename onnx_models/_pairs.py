@@ -14,10 +14,11 @@ from recsql.networks.pairs import PairParts
 from recsql.networks.sequences import Steps
 
 from ._fields import FieldVectors
+from ._modules import NetworkModule, weights_of
 from ._pair_graphs import exported
 from ._sequences import MOST_HELD_OUT, held_out_moments
 from ._softmax import Proposal
-from ._training import Batch, NetworkModule, learned, on_device, weights_of
+from ._training import Batch, learned, on_device
 
 if TYPE_CHECKING:
     from recsql.data.events import Events

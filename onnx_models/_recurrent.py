@@ -21,9 +21,10 @@ from recsql.networks.sequences import SequenceParts, Steps, padded_features
 from ._context import ContextVectors
 from ._export import export
 from ._mixed_items import MixedItems
+from ._modules import weights_of
 from ._sequences import SequenceLesson, SequenceModule, held_out_moments
 from ._softmax import Shift
-from ._training import Lesson, learned, weights_of
+from ._training import Lesson, learned
 
 if TYPE_CHECKING:
     from recsql.models.recurrent import RecurrentEncoder, RecurrentNetwork

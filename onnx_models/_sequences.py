@@ -19,8 +19,9 @@ from recsql.errors import TrainingError
 from recsql.kernels.ragged import ranges
 from recsql.networks.sequences import Steps
 
+from ._modules import NetworkModule
 from ._softmax import Proposal, Shift, Targets, sampled_softmax_loss, softmax_loss
-from ._training import Batch, NetworkModule, on_device
+from ._training import Batch, on_device
 
 if TYPE_CHECKING:
     from recsql.models.network import Network, SequenceNetwork

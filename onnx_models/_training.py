@@ -11,7 +11,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -20,10 +19,11 @@ from torch import nn
 
 from recsql.errors import TrainingError
 from recsql.networks.limits import tell, time_is_up, time_left
-from recsql.networks.start import Start
 
 from ._checkpoints import Checkpoint, checkpoint_of
+from ._course import Course, Schedule, schedule_of
 from ._device import chosen_device, memory_errors, reproducible
+from ._modules import NetworkModule, go_on
 
 if TYPE_CHECKING:
     from recsql.models.network import Network
@@ -36,25 +36,6 @@ LEAST_ROWS = 8
 WARM_UP_STEPS = 100
 CHECKPOINT_SECONDS = 20.0
 SHRINK = 0.5  # of the learning rate, after rounds without a gain
-
-
-class NetworkModule(nn.Module):
-    """A module that can go on from one that learned before."""
-
-    def item_rows(self) -> Mapping[str, int]:
-        """Give the parameters with a row an item, and the row of the first one.
-
-        The rows before it belong to codes of attributes.
-        """
-        return {}
-
-    def coded(self) -> frozenset[str]:
-        """Give the parameters whose rows are codes of attributes or of kinds of events."""
-        return frozenset()
-
-    def crossed(self) -> frozenset[str]:
-        """Give the parameters whose rows belong to codes of items and attributes together."""
-        return frozenset()
 
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -83,73 +64,6 @@ class Lesson(Protocol[Taught]):
 
     def held_out_loss(self, module: Taught, device: torch.device) -> float | None:
         """Give what is to be low on the held-out part; None where nothing is held out."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to learn.
-
-    Attributes
-    ----------
-    n_epochs : rounds over everything, at most
-    batch_size : rows of a step; fewer where a round would have less than ``least_steps``
-    learning_rate : of Adam, reached after WARM_UP_STEPS steps
-    weight_decay : pull of weights towards 0 at each step, times the learning rate
-    clip : largest norm of the gradient of a step; neither it nor ``weight_decay`` is for tables of
-        which a step touches few rows
-    patience : rounds without a gain on the held-out part after which learning ends
-    rate_patience : rounds without a gain after which the rate is halved
-    seed, device : as in the settings of a network
-    """
-
-    n_epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    clip: float
-    patience: int
-    rate_patience: int
-    seed: int
-    device: str
-
-
-@dataclass
-class Course:
-    """How far learning is: all that a checkpoint must hold but the weights.
-
-    Attributes
-    ----------
-    epoch : rounds done
-    best_epoch : the round whose weights are the best; 0: none yet
-    best_loss : what it reached on the held-out part, or while learning where there is none
-    rate : learning rate
-    step : steps done
-    batch_size : rows of a step, smaller than asked for where memory did not suffice
-    losses : mean loss of each round
-    """
-
-    batch_size: int
-    rate: float
-    epoch: int = 0
-    best_epoch: int = 0
-    best_loss: float = math.inf
-    step: int = 0
-    losses: list[float] = field(default_factory=list)
-
-
-def schedule_of(settings: Network) -> Schedule:
-    """Give the schedule that the settings of a network name."""
-    return Schedule(
-        settings.n_epochs,
-        settings.batch_size,
-        settings.learning_rate,
-        settings.weight_decay,
-        settings.clip,
-        settings.patience,
-        settings.rate_patience,
-        settings.seed,
-        settings.device,
-    )
 
 
 def learned(
@@ -185,43 +99,6 @@ def learned(
 def rows_a_step(batch_size: int, lesson: Lesson[Any]) -> int:
     """Give the rows of a step: fewer where a round would have less than ``least_steps``."""
     return min(batch_size, max(LEAST_ROWS, lesson.n_rows // lesson.least_steps))
-
-
-def weights_of(module: nn.Module) -> dict[str, Array]:
-    """Give the weights of a module by name."""
-    return {
-        name: weight.detach().cpu().numpy().copy() for name, weight in module.named_parameters()
-    }
-
-
-def go_on(module: NetworkModule, start: Start, *, same_codes: bool) -> None:
-    """Take over the weights of a network before: those of an item by the item.
-
-    What is new, and what has another shape, keeps its weights of chance.
-
-    Parameters
-    ----------
-    same_codes : whether attributes and kinds of events have the codes they had; else what belongs
-        to them begins anew
-    """
-    known = np.flatnonzero(start.items >= 0)
-    moved = bool((start.items[known] != known).any())
-    anew = module.crossed() if moved or not same_codes else frozenset()
-    anew |= frozenset() if same_codes else module.coded()
-    with torch.no_grad():
-        for name, weight in module.named_parameters():
-            before = start.weights.values.get(name)
-            if before is None or before.shape[1:] != tuple(weight.shape[1:]) or name in anew:
-                continue
-            first = module.item_rows().get(name)
-            if first is not None:
-                then = len(before) - start.weights.n_items  # items are the last rows
-                if same_codes and first == then:
-                    weight[:first] = torch.from_numpy(before[:first])
-                rows = torch.from_numpy(before[then:][start.items[known]])
-                weight[torch.from_numpy(known + first)] = rows
-            elif before.shape == tuple(weight.shape):
-                weight.copy_(torch.from_numpy(before))
 
 
 def train(

@@ -14,9 +14,10 @@ from recsql.data.events import Events
 from recsql.networks.sequences import SequenceParts
 
 from ._export import export
+from ._modules import weights_of
 from ._sequences import SequenceLesson, SequenceModule, held_out_moments
 from ._softmax import log_shares
-from ._training import learned, weights_of
+from ._training import learned
 
 if TYPE_CHECKING:
     from recsql.models.sasrec import SASRec

@@ -15,12 +15,13 @@ torch = pytest.importorskip("torch")
 
 from recsql.onnx_models import _training  # noqa: E402
 from recsql.onnx_models._checkpoints import Checkpoint, checkpoint_of  # noqa: E402
+from recsql.onnx_models._course import Course, Schedule  # noqa: E402
 from recsql.onnx_models._device import (  # noqa: E402
     chosen_device,
     memory_errors,
     reproducible,
 )
-from recsql.onnx_models._training import Course, Schedule, train  # noqa: E402
+from recsql.onnx_models._training import train  # noqa: E402
 
 from recsql.errors import ParameterError, TrainingError  # noqa: E402
 from recsql.networks.leftovers import delete_leftovers, training_folder  # noqa: E402
