@@ -89,7 +89,7 @@ def purchase_reader(session: Session, *, live: bool = False) -> PurchaseReader:
 
     ``live`` takes the clock for the present instead of looking for the latest time in the data.
     """
-    [(_, kind)] = session.columns("SELECT i.ts FROM recsql.interactions AS i")
+    [(_, kind, *_)] = session.known("DESCRIBE SELECT i.ts FROM recsql.interactions AS i")
     has_ts = is_argument_bound(session, "interactions", "ts")
     real = has_ts and kind in REAL_TIME_TYPES
     now = _now(session, kind, live=live) if has_ts else None
@@ -148,7 +148,7 @@ def _now(session: Session, kind: str, *, live: bool) -> int | None:
         latest = session.value("SELECT max(TRY_CAST(i.ts AS BIGINT)) FROM recsql.interactions AS i")
     else:
         latest = session.value(
-            "SELECT CASE WHEN max(i.ts) IS NOT NULL "  # least() passes over NULL
+            "SELECT CASE WHEN max(epoch_us(i.ts)) IS NOT NULL "  # least() passes over NULL
             "THEN least(max(epoch_us(i.ts)), epoch_us(now())) END FROM recsql.interactions AS i"
         )
     return None if latest is None else int(latest)
