@@ -51,14 +51,14 @@ class Network(Recommender):
     needs_events: ClassVar[bool] = True
     effort: ClassVar[int] = 4
 
-    n_epochs: int = 50
+    n_epochs: int = 100
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     clip: float = 5.0
     held_out: float = 0.1
     patience: int = 4
-    rate_patience: int = 1
+    rate_patience: int = 3
     seed: int = 0
     device: str = "auto"
     n_threads: int = 2
@@ -278,9 +278,7 @@ class SequenceNetwork(HistoryEncoder):
     its attributes.
     """
 
-    n_epochs: int = 100
     patience: int = 10
-    rate_patience: int = 3
     horizon: int = 1
     n_negatives: int = 1024
     proposal_exponent: float = 0.75
