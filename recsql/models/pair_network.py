@@ -69,6 +69,7 @@ class PairNetwork(Network):
     estimation", AISTATS 2010.
     """
 
+    n_epochs: int = 20
     batch_size: int = 256
     n_threads: int = 1  # what a step of so many rows does is less than waiting for a second one
     n_factors: int = 16

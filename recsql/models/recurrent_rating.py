@@ -39,6 +39,7 @@ class RecurrentRating(RatingModel, RecurrentEncoder):
 
     max_length: int = 200
     learning_rate: float = 3e-3
+    n_epochs: int = 50
     rate_patience: int = 1
     n_factors: int = 16
     n_hidden: int = 32
