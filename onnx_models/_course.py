@@ -18,7 +18,7 @@ class Schedule:
     ----------
     n_epochs : rounds over everything, at most
     batch_size : rows of a step; fewer where a round would have less than ``least_steps``
-    learning_rate : of Adam, reached after WARM_UP_STEPS steps
+    learning_rate : of Adam, reached step by step
     weight_decay : pull of weights towards 0 at each step, times the learning rate
     clip : largest norm of the gradient of a step; neither it nor ``weight_decay`` is for tables of
         which a step touches few rows

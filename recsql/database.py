@@ -53,6 +53,9 @@ def body(text: str) -> str:
     return "\n".join(lines[start:]).strip()
 
 
+FEW = 1_000  # rows that are fetched one by one
+
+
 class Session:
     """A connection with the few calls that the engine needs.
 
@@ -78,7 +81,7 @@ class Session:
         return self.con.execute(sql, parameters).fetchall()
 
     def known(self, sql: str) -> list[tuple[Any, ...]]:
-        """Fetch every row of a query on recsql's own tables, within a transaction only once.
+        """Fetch every row of a query on state or its shape, within a transaction only once.
 
         What it gave is remembered until ``execute`` runs or the transaction ends.
         """
@@ -105,16 +108,21 @@ class Session:
         return self.con.sql(sql).to_arrow_table()
 
     def few(self, sql: str, types: Mapping[str, str]) -> pa.Table:
-        """Run a query of few rows and fetch it as an Arrow table; planned once, not twice.
+        """Run a query that mostly gives few rows and fetch it as an Arrow table.
+
+        DuckDB plans it once, for ``arrow`` twice; of more than FEW rows each costs more in Python.
 
         Parameters
         ----------
-        types : names and Arrow types of its columns; values of another type become text
+        sql : without a limit of its own
+        types : names and Arrow types of its columns; values become text where the type is string
         """
         import pyarrow as pa
 
-        columns = zip(*self.rows(sql), strict=True)
-        found = [list(column) for column in columns] or [[] for _ in types]
+        rows = self.rows(f"{sql} LIMIT {FEW + 1}")
+        if len(rows) > FEW:
+            return self.arrow(sql)
+        found = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in types]
         return pa.table(
             {
                 name: pa.array(_texts(column) if kind == "string" else column, kind)

@@ -22,7 +22,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 MOST_LISTED = 50  # customers whose ids stand in the text of a query
-_NOT_READ = ("day", "row_hash")  # columns of purchases
 
 
 @dataclass(frozen=True)
@@ -287,7 +286,9 @@ def _rows(
 
     kind = id_types(session)["user_id_type"]
     more, last = ("", "") if context is None else (context.select("p"), ", p.context")
-    purchases = reader.select(*(name for name in reader.columns if name not in _NOT_READ))
+    wanted = {"user_id", "item_id", "time", "strength", "quantity", *_read(reader)}
+    wanted |= set() if context is None else {"context"}
+    purchases = reader.select(*(name for name in reader.columns if name in wanted))
 
     def query(asked: str, source: str, condition: str) -> str:
         return (
@@ -297,7 +298,8 @@ def _rows(
 
     if len(users) == 1:  # a join would take longer to plan than all the rest to run
         one = query("0::INTEGER", "", f"{_until(until[0])}{_only(users, kind)}")
-        return session.arrow(one) if context else session.few(one, _types(reader))
+        types = {name: kind for name, (_, kind) in _read(reader).items()}
+        return session.arrow(one) if context else session.few(one, {"asked": "int32"} | types)
     join = f"JOIN {{}} AS a ON p.user_id = TRY_CAST(a.id AS {kind})"
     condition = f"(a.until IS NULL OR p.time IS NULL OR p.time <= a.until){_only(users, kind)}"
     if 1 < len(users) <= MOST_LISTED:
@@ -313,40 +315,33 @@ def _rows(
         return session.arrow(query("a.asked", join.format("_recsql_asked"), condition))
 
 
-def _bound(reader: PurchaseReader) -> list[str]:
-    """Name the columns that are read where they are bound: DuckDB takes time to plan each."""
-    read = {"basket_id": reader.baskets == "bound", "session_id": reader.sessions == "bound"}
-    read |= dict.fromkeys(("rating", "event"), reader.has_feedback)
-    return [name for name, wanted in read.items() if wanted]
+def _read(reader: PurchaseReader) -> dict[str, tuple[str, str]]:
+    """Give the SQL and the Arrow type of each column that is read.
+
+    DuckDB takes time to plan a column, so those that are not bound are left out.
+    """
+    found = {
+        "item": ("p.item_id::VARCHAR", "string"),
+        "time": (f"coalesce(p.time, {UNDATED})", "int64"),
+        "dated": ("p.time IS NOT NULL", "bool"),
+        "strength": ("p.strength::FLOAT", "float"),
+        "quantity": ("p.quantity", "double"),
+    }
+    if reader.baskets == "bound":
+        found["basket_id"] = ("p.basket_id", "string")
+    if reader.sessions == "bound":
+        found["session_id"] = ("p.session_id", "string")
+    if reader.has_feedback:
+        found |= {"rating": ("p.rating", "double"), "event": ("p.event", "string")}
+    return found
 
 
 def _columns(reader: PurchaseReader) -> str:
-    every = [
-        "p.item_id::VARCHAR AS item",
-        f"coalesce(p.time, {UNDATED}) AS time",
-        "p.time IS NOT NULL AS dated",
-        "p.strength::FLOAT AS strength",
-        "p.quantity",
-        *(f"p.{name}" for name in _bound(reader)),
-    ]
-    return ", ".join(every)
-
-
-def _types(reader: PurchaseReader) -> dict[str, str]:
-    """Give the Arrow types of ``asked`` and ``_columns``; ids as text."""
-    fixed = {
-        "asked": "int32",
-        "item": "string",
-        "time": "int64",
-        "dated": "bool",
-        "strength": "float",
-        "quantity": "double",
-    }
-    return fixed | {name: "double" if name == "rating" else "string" for name in _bound(reader)}
+    return ", ".join(f"{sql} AS {name}" for name, (sql, _) in _read(reader).items())
 
 
 def _order(reader: PurchaseReader) -> str:
-    ids = (f"p.{name} NULLS FIRST" for name in _bound(reader) if name.endswith("_id"))
+    ids = (f"p.{name} NULLS FIRST" for name in _read(reader) if name.endswith("_id"))
     return ", ".join(["asked", "time", *ids, "p.item_id"])
 
 

@@ -6,11 +6,17 @@ from collections import OrderedDict
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 import shop
 
 import recsql
+from recsql import database
+from recsql.data.live import read_live
+from recsql.data.purchases import purchase_reader
+from recsql.functions import known_key
 from recsql.serving import residents
+from recsql.serving.instances import session_of
 
 Con = duckdb.DuckDBPyConnection
 
@@ -174,8 +180,12 @@ def test_a_session_of_nothing_known_gets_best_sellers(con: Con, items: str) -> N
     assert len(rows(con, f"FROM recommend_session({items}, k := 3)")) == 3
 
 
+@pytest.mark.parametrize("few", [1_000, 3])
 @pytest.mark.parametrize("kind", ["HUGEINT", "UUID", "VARCHAR"])
-def test_a_customer_alone_is_read_as_among_others_whatever_the_type_of_ids(kind: str) -> None:
+def test_a_customer_alone_is_read_as_among_others_whatever_the_type_of_ids(
+    kind: str, few: int, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(database, "FEW", few)
     con = recsql.connect()
     start = {
         "HUGEINT": f"1{'0' * 30}",
@@ -201,10 +211,22 @@ def test_a_customer_alone_is_read_as_among_others_whatever_the_type_of_ids(kind:
         rating="stars",
         event="what",
     )
-    recsql.train(con, task="next", models=["session_knn"])
-    ask = "SELECT r.* FROM {}recommend_next({}, k := 5) AS r ORDER BY ALL"
-    for customer in (0, 5, 99):
-        among = ask.format("(VALUES (0), (5), (99)) AS c(id), ", "c.id").replace(
-            "ORDER", f"WHERE c.id = {customer} ORDER"
-        )
-        assert rows(con, ask.format("", customer)) == rows(con, among)
+    customers = ["0", "5", "99"]
+    with session_of(str(known_key(con))) as session:
+        code_of = {str(item): item for item in range(11)}
+        reader = purchase_reader(session, live=True)
+        alone = [read_live(session, reader, [one], [None], code_of, 11) for one in customers]
+        among = read_live(session, reader, customers, [None] * 3, code_of, 11)
+    assert len(among.events.item) == 20
+    for place, found in enumerate(alone):
+        expected = among.events.of_users(np.array([place]))
+        for name in ("item", "time", "basket", "session", "strength"):
+            np.testing.assert_array_equal(getattr(found.events, name), getattr(expected, name))
+        assert found.events.feedback is not None
+        assert expected.feedback is not None
+        np.testing.assert_array_equal(found.events.feedback.rating, expected.feedback.rating)
+        kinds = [
+            [one.kinds[code] if code >= 0 else None for code in one.kind]
+            for one in (found.events.feedback, expected.feedback)
+        ]
+        assert kinds[0] == kinds[1]
